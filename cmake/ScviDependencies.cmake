@@ -1,0 +1,32 @@
+# Everything the project links, found in one place. All of it is in Debian 12 (see ./dev).
+
+find_package(Threads REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(OpenSSL REQUIRED COMPONENTS Crypto)
+find_package(HDF5 REQUIRED COMPONENTS C)
+find_package(Torch REQUIRED)
+
+# HDF5 as one target, whatever the age of CMake's module.
+add_library(scvi_hdf5 INTERFACE)
+target_include_directories(scvi_hdf5 SYSTEM INTERFACE ${HDF5_INCLUDE_DIRS})
+target_link_libraries(scvi_hdf5 INTERFACE ${HDF5_C_LIBRARIES})
+
+# LibTorch as one target: its headers are foreign, so their warnings are not ours.
+add_library(scvi_torch INTERFACE)
+target_include_directories(scvi_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
+target_link_libraries(scvi_torch INTERFACE ${TORCH_LIBRARIES})
+separate_arguments(scvi_torch_flags UNIX_COMMAND "${TORCH_CXX_FLAGS}")
+target_compile_options(scvi_torch INTERFACE ${scvi_torch_flags})
+
+# Flags of all our own targets.
+add_library(scvi_flags INTERFACE)
+target_compile_options(scvi_flags INTERFACE -Wall -Wextra -Wpedantic)
+if(SCVI_WARNINGS_AS_ERRORS)
+  target_compile_options(scvi_flags INTERFACE -Werror)
+endif()
+if(SCVI_SANITIZE)
+  target_compile_options(scvi_flags INTERFACE -fsanitize=${SCVI_SANITIZE} -fno-omit-frame-pointer -g1)
+  target_link_options(scvi_flags INTERFACE -fsanitize=${SCVI_SANITIZE})
+endif()
