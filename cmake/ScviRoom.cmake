@@ -1,7 +1,8 @@
 # One precompiled header for every target that uses LibTorch: its headers cost seconds a file.
 add_library(scvi_pch OBJECT ${CMAKE_CURRENT_SOURCE_DIR}/cmake/pch.cpp)
 target_link_libraries(scvi_pch PRIVATE scvi_flags scvi_torch)
-target_precompile_headers(scvi_pch PRIVATE <torch/torch.h>)
+target_precompile_headers(scvi_pch PRIVATE
+  <ATen/ATen.h> <torch/types.h> <torch/nn/module.h> <torch/csrc/autograd/custom_function.h>)
 
 function(scvi_use_torch target)
   target_link_libraries(${target} PUBLIC scvi_torch)
