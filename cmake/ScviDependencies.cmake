@@ -25,7 +25,11 @@ target_compile_options(scvi_torch INTERFACE ${scvi_torch_flags})
 
 # Flags of all our own targets.
 add_library(scvi_flags INTERFACE)
-target_compile_options(scvi_flags INTERFACE -Wall -Wextra -Wpedantic)
+target_compile_options(scvi_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic>)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  # GCC 12 sees overflows in std::string's operator+ that are not there (its bugs 105329 and 105651).
+  target_compile_options(scvi_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict;-Wno-stringop-overflow>)
+endif()
 if(SCVI_WARNINGS_AS_ERRORS)
   target_compile_options(scvi_flags INTERFACE -Werror)
 endif()

@@ -4,8 +4,11 @@ target_link_libraries(scvi_pch PRIVATE scvi_flags scvi_torch)
 target_precompile_headers(scvi_pch PRIVATE
   <ATen/ATen.h> <torch/types.h> <torch/nn/module.h> <torch/csrc/autograd/custom_function.h>)
 
+# For programs: the precompiled header was made with -fPIC, so they are compiled with it, too.
 function(scvi_use_torch target)
-  target_link_libraries(${target} PUBLIC scvi_torch)
+  target_link_libraries(${target} PRIVATE scvi_torch)
+  set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+  target_compile_options(${target} PRIVATE -fPIC)
   target_precompile_headers(${target} REUSE_FROM scvi_pch)
 endfunction()
 
@@ -14,6 +17,10 @@ endfunction()
 function(scvi_add_room name)
   cmake_parse_arguments(ARG "TORCH" "" "ROOMS;PRIVATE_LIBS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/src/${name}/*.cpp)
+  if(NOT sources)
+    add_library(scvi_${name} INTERFACE)
+    return()
+  endif()
   add_library(scvi_${name} SHARED ${sources})
   add_library(scvi::${name} ALIAS scvi_${name})
   target_include_directories(scvi_${name} PUBLIC

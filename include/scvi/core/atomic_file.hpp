@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 
 namespace scvi {
@@ -27,6 +28,7 @@ class AtomicFile {
  private:
   std::string path_;
   std::string temporary_;
+  Overwrite overwrite_;
   bool committed_ = false;
 };
 
@@ -44,6 +46,7 @@ class AtomicDirectory {
  private:
   std::string path_;
   std::string temporary_;
+  Overwrite overwrite_;
   bool committed_ = false;
 };
 

@@ -7,10 +7,10 @@ namespace scvi {
 
 /// What went wrong, where, and what to do. Every part but `problem` may be empty.
 struct Fault {
-  std::string problem;  ///< what is wrong, with the value at fault: "is -3, but counts cannot be negative"
-  std::string file;     ///< the file concerned
-  std::string field;    ///< where in it: "X, cell 'AAAC-1', gene 'CD3E'", or the name of an option
-  std::string remedy;   ///< what to do: "give the raw counts with --layer"
+  std::string problem{};  ///< what is wrong, with the value at fault: "is -3, but counts cannot be negative"
+  std::string file{};     ///< the file concerned
+  std::string field{};    ///< where in it: "X, cell 'AAAC-1', gene 'CD3E'", or the name of an option
+  std::string remedy{};   ///< what to do: "give the raw counts with --layer"
 };
 
 /// One line: "file: field problem; remedy", empty parts left out.

@@ -13,6 +13,8 @@ namespace scvi {
 void parallel_for(std::int64_t n, std::int64_t chunk, const std::function<void(std::int64_t, std::int64_t)>& body);
 
 /// Number of chunks that parallel_for makes of n items.
-constexpr std::int64_t chunk_count(std::int64_t n, std::int64_t chunk) { return (n + chunk - 1) / chunk; }
+constexpr std::int64_t chunk_count(std::int64_t n, std::int64_t chunk) {
+  return (n + chunk - 1) / chunk;
+}
 
 }  // namespace scvi

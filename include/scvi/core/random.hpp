@@ -45,6 +45,7 @@ class RandomStream {
  private:
   std::array<std::uint32_t, 4> block(std::uint64_t index) const;
   std::array<std::uint32_t, 2> key_;
+  std::array<std::uint32_t, 2> place_;
   std::uint64_t next_block_ = 0;
   std::array<std::uint32_t, 4> words_{};
   int used_ = 4;

@@ -72,7 +72,8 @@ class CountMatrix {
 class CountMatrixBuilder {
  public:
   /// @param expected_cells,expected_nonzero sizes to reserve; 0 when unknown
-  explicit CountMatrixBuilder(std::int64_t n_genes, std::int64_t expected_cells = 0, std::int64_t expected_nonzero = 0);
+  explicit CountMatrixBuilder(std::int64_t n_genes, std::int64_t expected_cells = 0,
+                              std::int64_t expected_nonzero = 0);
   void append(const io::CsrBlock& rows);
   /// One cell; genes strictly increasing.
   void append_cell(std::span<const std::int32_t> genes, std::span<const float> values);

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include <string>
+#include <vector>
+
+#include "scvi/core/atomic_file.hpp"
+
+namespace scvi::app {
+
+/// The words after the name of the command.
+using Arguments = std::vector<std::string>;
+
+/// Options that every command has.
+struct CommonOptions {
+  int threads = 0;
+  std::string verbosity = "info";
+  bool no_progress = false;
+};
+
+/// Adds --threads, --verbosity and --no-progress.
+void add_common_options(CLI::App& app, CommonOptions& options);
+/// Puts them into force.
+void apply(const CommonOptions& options);
+
+/// Adds --force. What it means for an output that exists: overwrite_of(force).
+void add_force_option(CLI::App& app, bool& force);
+inline Overwrite overwrite_of(bool force) { return force ? Overwrite::replace : Overwrite::refuse; }
+
+/// Reads the arguments. An option given twice counts as given last.
+/// @return false when only help was asked for (and printed)
+/// @throws InputError naming what is wrong; an unknown option with the nearest known one
+bool parse(CLI::App& app, const Arguments& arguments);
+
+/// "a,b , c" as its parts, blanks trimmed.
+std::vector<std::string> split_list(const std::string& text);
+
+// The commands, each in a file of its own. They return the exit status.
+int run_info(const Arguments& arguments);
+int run_simulate(const Arguments& arguments);
+int run_train(const Arguments& arguments);
+int run_embed(const Arguments& arguments);
+int run_evaluate(const Arguments& arguments);
+
+}  // namespace scvi::app

@@ -1,0 +1,83 @@
+#include <cmath>
+#include <iostream>
+
+#include "cli.hpp"
+#include "model_data.hpp"
+#include "scvi/core/error.hpp"
+#include "scvi/core/logging.hpp"
+#include "scvi/core/text.hpp"
+#include "scvi/posterior/posterior.hpp"
+
+namespace scvi::app {
+namespace {
+
+struct EmbedOptions {
+  std::string run;
+  std::string data;
+  std::string output;
+  std::string layer;
+  std::string key = "X_scVI";
+  std::string library_key = "library_size";
+  std::int64_t batch_size = 512;
+  std::uint64_t seed = 0;
+  std::string device = "auto";
+  bool force = false;
+  CommonOptions common;
+};
+
+int embed(const Arguments& arguments) {
+  EmbedOptions options;
+  CLI::App app("Writes a copy of the data with the latent space of every cell (obsm) and its library size (obs).",
+               "embed");
+  app.add_option("RUN", options.run, "the folder that `scvi train` wrote")->required();
+  app.add_option("DATA", options.data, "the .h5ad file of the cells")->required();
+  app.add_option("--output,-o", options.output, "the .h5ad file to write")->required();
+  auto* layer = app.add_option("--layer", options.layer, "matrix with the counts (default: as in training)");
+  app.add_option("--key", options.key, "name of the latent space in obsm")->capture_default_str();
+  app.add_option("--library-key", options.library_key, "obs column for the library size that the model infers")
+      ->capture_default_str();
+  app.add_option("--batch-size", options.batch_size, "cells computed at a time")
+      ->check(CLI::Range(1, 1 << 20))->capture_default_str();
+  app.add_option("--seed", options.seed, "seed of the draws (a logistic-normal latent space needs them)")
+      ->capture_default_str();
+  add_device_option(app, options.device);
+  add_force_option(app, options.force);
+  add_common_options(app, options.common);
+  if (!parse(app, arguments)) return 0;
+  apply(options.common);
+
+  // Refuse what cannot be written before the work, not after.
+  { const AtomicFile probe(options.output, overwrite_of(options.force)); }
+  SavedModel saved = load_model(options.run);
+  const io::H5adFile file(options.data);
+  const auto dataset = load_for_model(
+      file, saved,
+      {.layer = options.layer, .layer_given = layer->count() > 0, .drop_empty_cells = false, .with_batches = false,
+       .keep_attributes = false});
+  saved.model->to(device_of(options.device));
+  const Posterior posterior(saved.model, dataset,
+                            {.batch_size = options.batch_size, .seed = options.seed, .corrupted = false,
+                             .name = "embed"});
+  CellArray latent = posterior.get_latent().z;
+  const CellArray log_library = posterior.get_library();
+  std::vector<double> library;
+  for (const float value : log_library.values) library.push_back(std::exp(static_cast<double>(value)));
+
+  io::H5adAdditions additions;
+  additions.obs.push_back({.name = options.library_key, .values = std::move(library), .missing = {}});
+  additions.obsm.emplace_back(options.key, io::FloatArray{.n_rows = latent.n_cells,
+                                                          .n_cols = latent.n_columns,
+                                                          .values = std::move(latent.values)});
+  io::copy_h5ad_with(options.data, options.output, additions, overwrite_of(options.force));
+  log_info("wrote " + options.output + ": obsm/" + options.key + " (" + with_thousands(latent.n_cells) + " cells x " +
+           std::to_string(latent.n_columns) + " dimensions), obs/" + options.library_key);
+  return 0;
+}
+
+}  // namespace
+
+int run_embed(const Arguments& arguments) { return with_plain_errors(embed, arguments); }
+
+}  // namespace scvi::app
+
+extern "C" int scvi_command_embed(const scvi::app::Arguments& arguments) { return scvi::app::run_embed(arguments); }

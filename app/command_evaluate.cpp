@@ -1,0 +1,180 @@
+#include <cmath>
+#include <iostream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "cli.hpp"
+#include "model_data.hpp"
+#include "scvi/core/error.hpp"
+#include "scvi/core/logging.hpp"
+#include "scvi/core/text.hpp"
+#include "scvi/dataset/anndata.hpp"
+#include "scvi/loader/split.hpp"
+#include "scvi/posterior/metrics.hpp"
+
+namespace scvi::app {
+namespace {
+
+using json = nlohmann::ordered_json;
+
+struct EvaluateOptions {
+  std::string run;
+  std::string data;
+  std::string layer;
+  std::string metrics = "elbo,reconstruction_error,marginal_ll";
+  std::string split_key;
+  std::string json_path;
+  std::int64_t n_mc_samples = 100;
+  std::int64_t batch_size = 128;
+  std::uint64_t seed = 0;
+  std::string device = "auto";
+  bool force = false;
+  CommonOptions common;
+};
+
+/// A set of cells by name, as positions in the data set.
+using Sets = std::vector<std::pair<std::string, std::vector<std::int64_t>>>;
+
+std::vector<std::int64_t> positions_of(const std::vector<std::int64_t>& rows, const GeneExpressionDataset& dataset,
+                                       std::int64_t n_rows) {
+  std::vector<std::int64_t> position(static_cast<std::size_t>(n_rows), -1);
+  const auto& original = dataset.original_cells();
+  for (std::size_t i = 0; i < original.size(); ++i) position[original[i]] = static_cast<std::int64_t>(i);
+  std::vector<std::int64_t> found;
+  for (const auto row : rows) {
+    if (position[row] >= 0) found.push_back(position[row]);
+  }
+  return found;
+}
+
+std::vector<std::int64_t> all_of(const GeneExpressionDataset& dataset) {
+  std::vector<std::int64_t> cells;
+  for (std::int64_t cell = 0; cell < dataset.nb_cells(); ++cell) cells.push_back(cell);
+  return cells;
+}
+
+Sets sets_of(const EvaluateOptions& options, const SavedModel& saved, const io::H5adFile& file,
+             const GeneExpressionDataset& dataset) {
+  const auto& data = saved.data;
+  if (!options.split_key.empty()) {
+    const io::Column& column = dataset.cell_attribute(options.split_key);
+    std::vector<std::string> labels;
+    for (std::int64_t cell = 0; cell < dataset.nb_cells(); ++cell) labels.push_back(column.text(cell));
+    const Split split = split_from_labels(labels, options.split_key);
+    return {{"train", split.train}, {"test", split.test}, {"validation", split.validation}, {"all", all_of(dataset)}};
+  }
+  if (file.n_obs() != data.n_cells_in_file || fingerprint_of_cells(file.obs().index) != data.fingerprint) {
+    log_info("these are not the cells that the model was trained on, so there is no split: all cells are evaluated");
+    return {{"all", all_of(dataset)}};
+  }
+  return {{"train", positions_of(data.train_rows, dataset, file.n_obs())},
+          {"test", positions_of(data.test_rows, dataset, file.n_obs())},
+          {"validation", positions_of(data.validation_rows, dataset, file.n_obs())},
+          {"all", all_of(dataset)}};
+}
+
+/// The value of a metric, or nothing where it has none (said once).
+std::optional<double> value_of(const PosteriorMetric& metric, const Posterior& posterior,
+                               const EvaluateOptions& options) {
+  if (posterior.nb_cells() == 0) return std::nullopt;
+  const std::string reason = metric.why_undefined(posterior);
+  if (!reason.empty()) {
+    log_info(metric.name + " of " + posterior.options().name + " is left out: " + reason);
+    return std::nullopt;
+  }
+  if (metric.name == "marginal_ll") return posterior.marginal_ll(options.n_mc_samples);
+  return metric.compute(posterior);
+}
+
+void print_table(const json& result, const std::vector<std::string>& metrics) {
+  const auto cell = [](const std::string& text, std::size_t width) {
+    return text + std::string(width > text.size() ? width - text.size() : 1, ' ');
+  };
+  std::cout << cell("set", 12) << cell("cells", 10);
+  for (const auto& name : metrics) std::cout << cell(name, 22);
+  std::cout << "\n";
+  for (const auto& [set, values] : result.items()) {
+    std::cout << cell(set, 12) << cell(std::to_string(values.at("n_cells").get<std::int64_t>()), 10);
+    for (const auto& name : metrics) {
+      char number[32];
+      if (!values.at(name).is_null()) std::snprintf(number, sizeof number, "%.4f", values.at(name).get<double>());
+      std::cout << cell(values.at(name).is_null() ? "-" : number, 22);
+    }
+    std::cout << "\n";
+  }
+}
+
+int evaluate(const Arguments& arguments) {
+  EvaluateOptions options;
+  std::string known;
+  for (const auto& metric : posterior_metrics()) known += (known.empty() ? "" : ", ") + metric.name;
+  CLI::App app(
+      "Says how well a trained model describes cells, apart for those that trained, tested and validated.\n"
+      "Likelihoods are negative and per cell, in nats: lower is better.",
+      "evaluate");
+  app.add_option("RUN", options.run, "the folder that `scvi train` wrote")->required();
+  app.add_option("DATA", options.data, "the .h5ad file of the cells")->required();
+  app.add_option("--json", options.json_path, "write the numbers to this file ('-': standard output)");
+  app.add_option("--metrics", options.metrics, "any of: " + known)->capture_default_str();
+  auto* layer = app.add_option("--layer", options.layer, "matrix with the counts (default: as in training)");
+  app.add_option("--split-key", options.split_key,
+                 "obs column that says train, test or validation (default: the split of the training)");
+  app.add_option("--mc-samples", options.n_mc_samples, "samples for the marginal likelihood")
+      ->check(CLI::Range(1, 1000000))->capture_default_str();
+  app.add_option("--batch-size", options.batch_size, "cells computed at a time")
+      ->check(CLI::Range(1, 1 << 20))->capture_default_str();
+  app.add_option("--seed", options.seed, "seed of the draws")->capture_default_str();
+  add_device_option(app, options.device);
+  add_force_option(app, options.force);
+  add_common_options(app, options.common);
+  if (!parse(app, arguments)) return 0;
+  apply(options.common);
+
+  const std::vector<std::string> metrics = split_list(options.metrics);
+  for (const auto& name : metrics) posterior_metric(name);
+  const bool to_file = !options.json_path.empty() && options.json_path != "-";
+  if (to_file) { const AtomicFile probe(options.json_path, overwrite_of(options.force)); }
+  SavedModel saved = load_model(options.run);
+  const io::H5adFile file(options.data);
+  const auto dataset = load_for_model(
+      file, saved,
+      {.layer = options.layer, .layer_given = layer->count() > 0, .drop_empty_cells = true, .with_batches = true,
+       .keep_attributes = !options.split_key.empty()});
+  saved.model->to(device_of(options.device));
+
+  json result = json::object();
+  for (const auto& [name, cells] : sets_of(options, saved, file, *dataset)) {
+    const Posterior posterior(saved.model, dataset, cells,
+                              {.batch_size = options.batch_size, .seed = options.seed, .corrupted = false,
+                               .name = name});
+    json& values = result[name];
+    for (const auto& metric : metrics) {
+      const auto value = value_of(posterior_metric(metric), posterior, options);
+      values[metric] = value && std::isfinite(*value) ? json(*value) : json();
+    }
+    values["n_cells"] = posterior.nb_cells();
+  }
+  if (options.json_path == "-") {
+    std::cout << result.dump(1) << "\n";
+    return 0;
+  }
+  print_table(result, metrics);
+  if (to_file) {
+    const std::string text = result.dump(1) + "\n";
+    AtomicFile output(options.json_path, overwrite_of(options.force));
+    output.write(text.data(), text.size());
+    output.commit();
+  }
+  return 0;
+}
+
+}  // namespace
+
+int run_evaluate(const Arguments& arguments) { return with_plain_errors(evaluate, arguments); }
+
+}  // namespace scvi::app
+
+extern "C" int scvi_command_evaluate(const scvi::app::Arguments& arguments) {
+  return scvi::app::run_evaluate(arguments);
+}

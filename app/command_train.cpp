@@ -1,0 +1,380 @@
+#include <ATen/Context.h>
+
+#include <chrono>
+#include <iostream>
+#include <map>
+#include <optional>
+
+#include "cli.hpp"
+#include "model_data.hpp"
+#include "run_folder.hpp"
+#include "scvi/core/error.hpp"
+#include "scvi/core/logging.hpp"
+#include "scvi/core/settings.hpp"
+#include "scvi/core/text.hpp"
+#include "scvi/dataset/anndata.hpp"
+#include "scvi/training/trainer.hpp"
+
+namespace scvi::app {
+namespace {
+
+struct TrainCommand {
+  std::string data;
+  std::string output;
+  std::string model = "vae";
+  std::map<std::string, std::string> hyperparameters;  // as typed, by name
+
+  AnnDataOptions load;
+  bool make_unique = false;
+  std::int64_t n_top_genes = 0;
+  std::string gene_selection = "variance";
+  std::string corruption = "none";
+  double corruption_rate = 0.1;
+
+  std::string split_key;
+  std::string train_size = "0.8";
+  std::string test_size;
+  std::string kl_warmup_epochs = "400";
+  std::string kl_warmup_iterations = "none";
+  std::string normalize_loss = "auto";
+  std::string metrics = "elbo";
+  TrainerOptions trainer;
+  TrainOptions train;
+  std::uint64_t seed = 0;
+  std::string device = "auto";
+
+  bool resume = false;
+  bool force = false;
+  CommonOptions common;
+};
+
+/// "--n-latent" for "n_latent".
+std::string option_name(std::string name) {
+  for (char& letter : name) letter = letter == '_' ? '-' : letter;
+  return "--" + name;
+}
+
+/// The word after --model, which decides which other options there are.
+std::string model_in(const Arguments& arguments) {
+  std::string model = "vae";
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    if (arguments[i] == "--model" && i + 1 < arguments.size()) model = arguments[i + 1];
+    if (arguments[i].starts_with("--model=")) model = arguments[i].substr(8);
+  }
+  return model;
+}
+
+void add_data_options(CLI::App& app, TrainCommand& command) {
+  const char* group = "Data";
+  app.add_option("--layer", command.load.layer, "matrix with the raw counts: X, raw, or the name of a layer")
+      ->group(group);
+  app.add_option("--batch-key", command.load.batch_key, "obs column with the batch of each cell; none: no correction")
+      ->group(group);
+  app.add_option("--labels-key", command.load.labels_key, "obs column with the cell type of each cell")->group(group);
+  app.add_option("--missing-label", command.load.missing_label, "cell type given to cells that have none")
+      ->group(group);
+  app.add_option("--n-top-genes", command.n_top_genes, "keep this many of the most variable genes; 0: all")
+      ->check(CLI::NonNegativeNumber)->capture_default_str()->group(group);
+  app.add_option("--gene-selection", command.gene_selection, "how they are chosen")
+      ->capture_default_str()->group(group);
+  app.add_flag("--make-unique", command.make_unique, "number gene names that occur more than once")->group(group);
+  app.add_option("--corruption", command.corruption, "train on damaged counts: none, uniform or binomial")
+      ->check(CLI::IsMember({"none", "uniform", "binomial"}))->capture_default_str()->group(group);
+  app.add_option("--corruption-rate", command.corruption_rate, "share of the counts that is damaged")
+      ->capture_default_str()->group(group);
+  app.add_option("--split-key", command.split_key, "obs column that says train, test or validation for each cell")
+      ->group(group);
+  app.add_option("--train-size", command.train_size, "share of the cells that train, or their number (1.0: all)")
+      ->capture_default_str()->group(group);
+  app.add_option("--test-size", command.test_size, "the same for the test set; default: all the others")
+      ->group(group);
+}
+
+void add_training_options(CLI::App& app, TrainCommand& command) {
+  const char* group = "Training";
+  app.add_option("--epochs", command.train.n_epochs, "passes over the training cells")
+      ->check(CLI::NonNegativeNumber)->capture_default_str()->group(group);
+  app.add_option("--batch-size", command.trainer.batch_size, "cells in a minibatch")
+      ->capture_default_str()->group(group);
+  app.add_option("--lr", command.train.lr, "learning rate")->capture_default_str()->group(group);
+  app.add_option("--eps", command.train.eps, "eps of Adam")->capture_default_str()->group(group);
+  app.add_option("--weight-decay", command.trainer.weight_decay, "weight decay of Adam")
+      ->capture_default_str()->group(group);
+  app.add_option("--kl-warmup-epochs", command.kl_warmup_epochs,
+                 "epochs over which the KL term comes into force, or none")
+      ->capture_default_str()->group(group);
+  app.add_option("--kl-warmup-iterations", command.kl_warmup_iterations,
+                 "the same in minibatches; used where epochs are none")
+      ->capture_default_str()->group(group);
+  app.add_option("--normalize-loss", command.normalize_loss, "divide the loss by the number of cells: auto, true, false")
+      ->check(CLI::IsMember({"auto", "true", "false"}))->capture_default_str()->group(group);
+  app.add_option("--max-nans", command.trainer.max_nans, "minibatches without a finite loss before giving up")
+      ->capture_default_str()->group(group);
+  app.add_option("--seed", command.seed, "seed of the split, the initial weights and all draws")
+      ->capture_default_str()->group(group);
+  add_device_option(app, command.device);
+}
+
+void add_monitoring_options(CLI::App& app, TrainCommand& command) {
+  const char* group = "Monitoring and early stopping";
+  auto& stopping = command.trainer.early_stopping;
+  app.add_option("--metrics", command.metrics, "metrics to follow, e.g. elbo,reconstruction_error,ari")
+      ->capture_default_str()->group(group);
+  app.add_option("--frequency", command.trainer.frequency, "epochs between two looks at the metrics; 0: never")
+      ->capture_default_str()->group(group);
+  app.add_flag("--benchmark", command.trainer.benchmark, "nothing but training: no metrics, no early stopping")
+      ->group(group);
+  app.add_option("--early-stopping", stopping.early_stopping_metric, "stop when this metric no longer improves")
+      ->group(group);
+  app.add_option("--save-best", stopping.save_best_state_metric, "end with the weights that were best by this metric")
+      ->group(group);
+  app.add_option("--early-stopping-on", stopping.on, "the set that both look at: train_set, test_set, validation_set")
+      ->capture_default_str()->group(group);
+  app.add_option("--patience", stopping.patience, "epochs without improvement before stopping")
+      ->capture_default_str()->group(group);
+  app.add_option("--threshold", stopping.threshold, "smallest improvement that counts")
+      ->capture_default_str()->group(group);
+  app.add_flag("--reduce-lr-on-plateau", stopping.reduce_lr_on_plateau, "reduce the learning rate first")->group(group);
+  app.add_option("--lr-patience", stopping.lr_patience, "epochs without improvement before that")
+      ->capture_default_str()->group(group);
+  app.add_option("--lr-factor", stopping.lr_factor, "factor of the reduction")->capture_default_str()->group(group);
+}
+
+void add_model_options(CLI::App& app, TrainCommand& command, const ModelSpec& spec) {
+  const std::string group = "Model " + spec.name + ": " + spec.summary;
+  for (const auto& hyperparameter : spec.hyperparameters) {
+    std::string help = hyperparameter.help;
+    if (!hyperparameter.choices.empty()) help += " (" + join_some(hyperparameter.choices, 20) + ")";
+    app.add_option(option_name(hyperparameter.name), command.hyperparameters[hyperparameter.name], help)
+        ->default_str(to_text(hyperparameter.default_value))
+        ->group(group);
+  }
+}
+
+std::optional<std::int64_t> parse_warmup(const std::string& text, const char* option) {
+  if (text == "none") return std::nullopt;
+  const SplitSize size = parse_split_size(text, option);
+  const auto* whole = std::get_if<std::int64_t>(&size);
+  if (!whole || *whole < 1) {
+    throw InputError({.problem = "is '" + text + "', but must be a whole number of at least 1, or none",
+                      .field = option});
+  }
+  return *whole;
+}
+
+Hyperparameters hyperparameters_of(const TrainCommand& command, const ModelSpec& spec) {
+  Hyperparameters values;
+  for (const auto& hyperparameter : spec.hyperparameters) {
+    const std::string& text = command.hyperparameters.at(hyperparameter.name);
+    if (!text.empty()) values[hyperparameter.name] = parse_hyperparameter(hyperparameter, text);
+  }
+  return values;
+}
+
+/// Counts and annotation, with the genes chosen. Sets aside how many cells the file holds and a fingerprint of them.
+std::shared_ptr<GeneExpressionDataset> load_data(const TrainCommand& command, DataDescription& description) {
+  const io::H5adFile file(command.data);
+  AnnDataOptions load = command.load;
+  load.on_duplicate_genes = command.make_unique ? DuplicateGenes::make_unique : DuplicateGenes::error;
+  description.source = command.data;
+  description.layer = load.layer;
+  description.batch_key = load.batch_key;
+  description.labels_key = load.labels_key;
+  description.n_cells_in_file = file.n_obs();
+  description.fingerprint = fingerprint_of_cells(file.obs().index);
+  if (!command.split_key.empty() && !file.obs().find(command.split_key)) {
+    throw InputError({.problem = "is not there",
+                      .file = command.data,
+                      .field = "obs['" + command.split_key + "']",
+                      .remedy = suggest(command.split_key, file.obs().column_names())});
+  }
+  auto dataset = std::make_shared<GeneExpressionDataset>(load_anndata(file, load));
+  const std::int64_t n_genes = dataset->nb_genes();
+  if (command.n_top_genes > 0) {
+    dataset->subsample_genes(SubsampleGenesOptions{.new_n_genes = command.n_top_genes,
+                                                   .new_ratio_genes = {},
+                                                   .mode = parse_gene_selection_mode(command.gene_selection)});
+  }
+  std::string line = with_thousands(dataset->nb_cells()) + " cells x " + with_thousands(dataset->nb_genes()) + " genes";
+  if (dataset->nb_genes() < n_genes) line += " (of " + with_thousands(n_genes) + ", by " + command.gene_selection + ")";
+  if (!load.batch_key.empty()) line += ", " + std::to_string(dataset->n_batches()) + " batches";
+  if (!load.labels_key.empty()) line += ", " + std::to_string(dataset->n_labels()) + " labels";
+  log_info(line);
+  if (command.corruption != "none") {
+    dataset->corrupt({.rate = command.corruption_rate,
+                      .corruption = parse_corruption(command.corruption),
+                      .seed = command.seed});
+  }
+  description.gene_names = dataset->gene_names();
+  if (!load.batch_key.empty()) description.batch_names = dataset->batch_names();
+  if (!load.labels_key.empty()) description.label_names = dataset->cell_types();
+  return dataset;
+}
+
+TrainerOptions trainer_options(const TrainCommand& command, const GeneExpressionDataset& dataset) {
+  TrainerOptions options = command.trainer;
+  options.seed = command.seed;
+  options.metrics_to_monitor = split_list(command.metrics);
+  options.corrupted = command.corruption != "none";
+  options.split.seed = static_cast<std::uint32_t>(command.seed);
+  options.split.train_size = parse_split_size(command.train_size, "--train-size");
+  if (!command.test_size.empty()) options.split.test_size = parse_split_size(command.test_size, "--test-size");
+  if (!command.split_key.empty()) {
+    const io::Column& column = dataset.cell_attribute(command.split_key);
+    std::vector<std::string> labels;
+    for (std::int64_t cell = 0; cell < dataset.nb_cells(); ++cell) labels.push_back(column.text(cell));
+    options.explicit_split = split_from_labels(labels, command.split_key);
+  }
+  return options;
+}
+
+UnsupervisedTrainerOptions unsupervised_options(const TrainCommand& command) {
+  UnsupervisedTrainerOptions options;
+  options.n_epochs_kl_warmup = parse_warmup(command.kl_warmup_epochs, "--kl-warmup-epochs");
+  options.n_iter_kl_warmup = parse_warmup(command.kl_warmup_iterations, "--kl-warmup-iterations");
+  if (command.normalize_loss != "auto") options.normalize_loss = command.normalize_loss == "true";
+  return options;
+}
+
+std::vector<std::int64_t> rows_of(const std::vector<std::int64_t>& cells, const GeneExpressionDataset& dataset) {
+  std::vector<std::int64_t> rows;
+  for (const auto cell : cells) rows.push_back(dataset.original_cells()[cell]);
+  return rows;
+}
+
+TrainingDescription describe_training(const TrainCommand& command, const Trainer& trainer) {
+  const auto& options = trainer.options();
+  TrainingDescription description = {
+      {"epochs", std::to_string(trainer.epoch())},
+      {"iterations", std::to_string(trainer.n_iter())},
+      {"batch_size", std::to_string(options.batch_size)},
+      {"lr", to_text(HyperparameterValue(command.train.lr))},
+      {"eps", to_text(HyperparameterValue(command.train.eps))},
+      {"weight_decay", to_text(HyperparameterValue(options.weight_decay))},
+      {"kl_warmup_epochs", command.kl_warmup_epochs},
+      {"kl_warmup_iterations", command.kl_warmup_iterations},
+      {"seed", std::to_string(command.seed)},
+      {"gene_selection", command.n_top_genes > 0 ? command.gene_selection : "all"},
+      {"seconds", std::to_string(static_cast<std::int64_t>(trainer.training_seconds()))},
+  };
+  if (trainer.best_epoch() >= 0) description.emplace_back("best_epoch", std::to_string(trainer.best_epoch()));
+  return description;
+}
+
+/// Reads the arguments. An interrupted run supplies those that are not given again.
+bool read_arguments(const Arguments& given, TrainCommand& command) {
+  const ModelSpec& spec = model_spec(model_in(given));
+  CLI::App app("Trains a model on the counts of an .h5ad file. Counts are validated in full while they are read.",
+               "train");
+  app.add_option("DATA", command.data, "the .h5ad file")->required();
+  app.add_option("--output,-o", command.output, "folder for the trained model, its history and a log")->required();
+  std::vector<std::string> models;
+  for (const auto& known : model_specs()) models.push_back(known.name);
+  app.add_option("--model", command.model, "the model: " + join_some(models, 20))->capture_default_str();
+  add_data_options(app, command);
+  add_training_options(app, command);
+  add_monitoring_options(app, command);
+  add_model_options(app, command, spec);
+  app.add_option("--checkpoint-seconds", command.train.checkpoint_seconds, "time between two checkpoints")
+      ->capture_default_str();
+  app.add_flag("--resume", command.resume,
+               "go on with the interrupted run in the output folder; options not given are as they were");
+  add_force_option(app, command.force);
+  add_common_options(app, command.common);
+  if (!parse(app, given)) return false;
+  if (command.resume && command.force) {
+    throw InputError({.problem = "exclude each other", .field = "--resume and --force"});
+  }
+  return true;
+}
+
+/// The options of the interrupted run, then the ones given now, which go before them.
+Arguments with_options_of_run(const Arguments& given, const std::string& run) {
+  Arguments merged = RunFolder::arguments_of(run);
+  merged.insert(merged.end(), given.begin(), given.end());
+  return merged;
+}
+
+/// What a later --resume needs of these arguments: the options, without the data file and the flags that end a run.
+Arguments worth_keeping(const Arguments& given, const TrainCommand& command) {
+  Arguments kept;
+  for (std::size_t i = 0; i < given.size(); ++i) {
+    const std::string& word = given[i];
+    if (word == "--force" || word == "--resume" || word == command.data) continue;
+    if (word == "--output" || word == "-o") {
+      ++i;
+      continue;
+    }
+    if (word.starts_with("--output=")) continue;
+    kept.push_back(word);
+  }
+  return kept;
+}
+
+int train(const Arguments& given) {
+  TrainCommand command;
+  if (!read_arguments(given, command)) return 0;
+  if (command.resume) {
+    const std::string run = command.output;
+    command = {};
+    read_arguments(with_options_of_run(given, run), command);
+  }
+  apply(command.common);
+  settings().seed = command.seed;
+  // Refuse what cannot be written before the work, not after.
+  std::optional<RunFolder> folder;
+  folder.emplace(command.resume ? RunFolder::resume(command.output)
+                                : RunFolder::create(command.output, overwrite_of(command.force),
+                                                    worth_keeping(given, command)));
+  const ModelSpec& spec = model_spec(command.model);
+  const Hyperparameters hyperparameters = complete_hyperparameters(spec, hyperparameters_of(command, spec));
+
+  SavedModel saved;
+  const auto dataset = load_data(command, saved.data);
+  const DataShape shape{.n_input = dataset->nb_genes(),
+                        .n_batch = std::ssize(saved.data.batch_names),
+                        .n_labels = std::ssize(saved.data.label_names)};
+  saved.model = spec.build(shape, hyperparameters, command.seed);
+  saved.model->to(device_of(command.device));
+  UnsupervisedTrainer trainer(saved.model, dataset, trainer_options(command, *dataset), unsupervised_options(command));
+  const Split& split = trainer.split();
+  saved.data.train_rows = rows_of(split.train, *dataset);
+  saved.data.test_rows = rows_of(split.test, *dataset);
+  saved.data.validation_rows = rows_of(split.validation, *dataset);
+  log_info("training " + spec.name + " on " + with_thousands(std::ssize(split.train)) + " cells (" +
+           with_thousands(std::ssize(split.test)) + " test, " + with_thousands(std::ssize(split.validation)) +
+           " validation), " + std::to_string(effective_threads()) + " threads");
+
+  const auto progress = make_terminal_progress(!command.common.no_progress);
+  command.train.progress = progress.get();
+  command.train.checkpoint = [&] { folder->save_checkpoint(trainer); };
+  if (command.resume) {
+    trainer.load_checkpoint(folder->checkpoint_path());
+    log_info("going on after epoch " + std::to_string(trainer.epoch()));
+  }
+  try {
+    trainer.train(command.train);
+  } catch (const Interrupted& stop) {
+    Fault fault = stop.fault();
+    fault.remedy = "a checkpoint is in " + command.output + ", go on with `scvi train " + command.data + " --output " +
+                   command.output + " --resume`";
+    throw Interrupted(fault);
+  }
+  saved.model->to(c10::Device(c10::kCPU));
+  saved.training = describe_training(command, trainer);
+  folder->finish(saved, trainer.history());
+  const auto last = [&](const char* series) { return trainer.history().last(series); };
+  std::string line = "wrote " + command.output + " after " + std::to_string(trainer.epoch()) + " epochs";
+  if (const auto loss = last("train_loss")) line += ", training loss " + to_text(HyperparameterValue(*loss));
+  if (const auto elbo = last("elbo_test_set")) line += ", test elbo " + to_text(HyperparameterValue(*elbo));
+  log_info(line);
+  return 0;
+}
+
+}  // namespace
+
+int run_train(const Arguments& arguments) { return with_plain_errors(train, arguments); }
+
+}  // namespace scvi::app
+
+extern "C" int scvi_command_train(const scvi::app::Arguments& arguments) { return scvi::app::run_train(arguments); }

@@ -1,0 +1,117 @@
+// The program `scvi`: finds the command and calls it.
+
+#include <dlfcn.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "cli.hpp"
+#include "scvi/core/error.hpp"
+#include "scvi/core/interrupt.hpp"
+#include "scvi/core/text.hpp"
+#include "scvi/core/version.hpp"
+
+namespace {
+
+using scvi::app::Arguments;
+
+constexpr int kOurFault = 1;
+constexpr int kUsersFault = 2;
+constexpr int kInterrupted = 130;
+
+using Run = int (*)(const Arguments&);
+
+struct Command {
+  const char* name;
+  const char* summary;
+  Run run;             // nullptr: in the module
+  const char* symbol;  // its name in the module
+};
+
+const std::vector<Command> kCommands = {
+    {"info", "show what a file of counts holds", scvi::app::run_info, nullptr},
+    {"simulate", "write a synthetic data set", scvi::app::run_simulate, nullptr},
+    {"train", "train a model on a file of counts", nullptr, "scvi_command_train"},
+    {"embed", "write the latent space of a trained model into a copy of the file", nullptr, "scvi_command_embed"},
+    {"evaluate", "say how well a trained model describes the cells", nullptr, "scvi_command_evaluate"},
+};
+
+void print_usage(std::ostream& out) {
+  out << "scvi " << scvi::version() << ": deep generative models for single-cell omics\n\n"
+      << "usage: scvi COMMAND ...        (scvi COMMAND --help tells more)\n\n";
+  for (const auto& command : kCommands) {
+    out << "  " << command.name << std::string(12 - std::string(command.name).size(), ' ') << command.summary << "\n";
+  }
+  out << "\n  --version   print the version\n";
+}
+
+/// Loads the commands that need LibTorch. BLAS and OpenMP read these variables once, when they are loaded: they are to
+/// run on the calling thread, because the library has threads of its own.
+Run load_from_module(const char* symbol) {
+  for (const char* variable : {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"}) {
+    ::setenv(variable, "1", 1);
+  }
+  const auto here = std::filesystem::read_symlink("/proc/self/exe").parent_path();
+  std::string reason;
+  for (const char* place : {SCVI_COMMANDS_BUILD, SCVI_COMMANDS_BESIDE}) {
+    const auto path = here / place;
+    if (!std::filesystem::exists(path)) continue;
+    if (void* module = ::dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL)) {
+      if (void* found = ::dlsym(module, symbol)) return reinterpret_cast<Run>(found);
+    }
+    reason = ::dlerror();
+  }
+  throw scvi::IoError({.problem = "cannot be loaded" + (reason.empty() ? "" : " (" + reason + ")"),
+                       .field = "the part of scvi that needs LibTorch",
+                       .remedy = "install scvi again, LibTorch included"});
+}
+
+int dispatch(const std::string& name, const Arguments& arguments) {
+  std::vector<std::string> names;
+  for (const auto& command : kCommands) {
+    if (name == command.name) {
+      const Run run = command.run ? command.run : load_from_module(command.symbol);
+      return run(arguments);
+    }
+    names.emplace_back(command.name);
+  }
+  throw scvi::InputError({.problem = "knows no command '" + name + "'",
+                          .field = "scvi",
+                          .remedy = scvi::suggest(name, names)});
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const Arguments words(argv + 1, argv + argc);
+  if (words.empty() || words[0] == "--help" || words[0] == "-h" || words[0] == "help") {
+    print_usage(words.empty() ? std::cerr : std::cout);
+    return words.empty() ? kUsersFault : 0;
+  }
+  if (words[0] == "--version") {
+    std::cout << "scvi " << scvi::version() << "\n";
+    return 0;
+  }
+  scvi::catch_interrupts();
+  try {
+    return dispatch(words[0], Arguments(words.begin() + 1, words.end()));
+  } catch (const scvi::Interrupted& stop) {
+    std::cerr << "scvi: " << stop.what() << "\n";
+    return kInterrupted;
+  } catch (const scvi::Error& error) {
+    std::cerr << "scvi: error: " << error.what() << "\n";
+    return kUsersFault;
+  } catch (const std::bad_alloc&) {
+    std::cerr << "scvi: error: out of memory\n";
+    return kUsersFault;
+  } catch (const std::exception& error) {
+    // LibTorch appends a backtrace to its messages; the first line says what happened.
+    const std::string text = error.what();
+    std::cerr << "scvi: internal error: " << text.substr(0, text.find('\n')) << " (please report this)\n";
+    return kOurFault;
+  }
+}

@@ -1,0 +1,98 @@
+#include "model_data.hpp"
+
+#include <ATen/Context.h>
+#include <c10/util/Exception.h>
+
+#include <algorithm>
+
+#include "scvi/core/error.hpp"
+#include "scvi/core/logging.hpp"
+#include "scvi/core/text.hpp"
+#include "scvi/dataset/anndata.hpp"
+
+namespace scvi::app {
+namespace {
+
+/// Renumbers categories of the data to those of the model, by name.
+std::vector<std::int64_t> as_model_numbers(const std::vector<std::int64_t>& indices,
+                                           const std::vector<std::string>& names,
+                                           const std::vector<std::string>& model_names, const std::string& column) {
+  std::vector<std::int64_t> number_of(names.size());
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const auto found = std::find(model_names.begin(), model_names.end(), names[i]);
+    if (found == model_names.end()) {
+      throw InputError({.problem = "holds '" + names[i] + "', which the model has not seen",
+                        .field = "obs['" + column + "']",
+                        .remedy = suggest(names[i], model_names)});
+    }
+    number_of[i] = found - model_names.begin();
+  }
+  std::vector<std::int64_t> result;
+  result.reserve(indices.size());
+  for (const auto index : indices) result.push_back(number_of[index]);
+  return result;
+}
+
+}  // namespace
+
+void add_device_option(CLI::App& app, std::string& device) {
+  app.add_option("--device", device, "cpu, cuda, or auto: a GPU where there is one")
+      ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
+      ->capture_default_str();
+}
+
+c10::Device device_of(const std::string& name) {
+  const bool has_gpu = at::hasCUDA();
+  if (name == "cuda" && !has_gpu) {
+    throw InputError({.problem = "is cuda, but there is no usable GPU", .field = "--device",
+                      .remedy = "use --device cpu, or a LibTorch built for CUDA"});
+  }
+  return c10::Device(name == "cpu" || !has_gpu ? c10::kCPU : c10::kCUDA);
+}
+
+std::shared_ptr<GeneExpressionDataset> load_for_model(const io::H5adFile& file, const SavedModel& saved,
+                                                      const ModelDataOptions& options) {
+  const DataDescription& data = saved.data;
+  AnnDataOptions load;
+  load.layer = options.layer_given ? options.layer : data.layer;
+  load.genes = data.gene_names;
+  load.drop_empty_cells = options.drop_empty_cells;
+  load.keep_attributes = options.keep_attributes;
+  const bool with_batches = options.with_batches && !data.batch_key.empty();
+  const bool with_labels = options.with_batches && !data.labels_key.empty() && file.obs().find(data.labels_key);
+  if (with_batches) load.batch_key = data.batch_key;
+  if (with_labels) load.labels_key = data.labels_key;
+  auto dataset = std::make_shared<GeneExpressionDataset>(load_anndata(file, load));
+  const auto renumber = [&](const char* attribute, const char* mapping, const std::vector<std::int64_t>& indices,
+                            const std::vector<std::string>& names, const std::vector<std::string>& model_names,
+                            const std::string& key) {
+    io::Column column{.name = attribute,
+                      .values = as_model_numbers(indices, names, model_names, key),
+                      .missing = {}};
+    dataset->initialize_cell_attribute(std::move(column), /*categorical=*/true);
+    dataset->initialize_mapped_attribute(attribute, mapping, model_names);
+  };
+  if (with_batches) {
+    renumber("batch_indices", "batch_names", dataset->batch_indices(), dataset->batch_names(), data.batch_names,
+             data.batch_key);
+  }
+  if (with_labels) {
+    renumber("labels", "cell_types", dataset->labels(), dataset->cell_types(), data.label_names, data.labels_key);
+  }
+  return dataset;
+}
+
+int with_plain_errors(int (*work)(const Arguments&), const Arguments& arguments) {
+  try {
+    return work(arguments);
+  } catch (const c10::Error& error) {
+    const std::string text = error.what_without_backtrace();
+    if (text.find("memory") != std::string::npos) {
+      throw InputError({.problem = text.substr(0, text.find('\n')), .field = "memory",
+                        .remedy = "use a smaller --batch-size or fewer genes"});
+    }
+    throw std::runtime_error(text);
+  }
+}
+
+}  // namespace scvi::app

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <c10/core/Device.h>
+
+#include <memory>
+#include <string>
+
+#include "cli.hpp"
+#include "scvi/dataset/gene_expression_dataset.hpp"
+#include "scvi/io/h5ad.hpp"
+#include "scvi/model/saved_model.hpp"
+
+namespace scvi::app {
+
+/// Adds --device.
+void add_device_option(CLI::App& app, std::string& device);
+/// "auto" is a GPU where there is one. @throws InputError when a GPU is asked for and there is none
+c10::Device device_of(const std::string& name);
+
+/// Which rows of a new file to bring before a trained model.
+struct ModelDataOptions {
+  std::string layer;        ///< "": the one the model was trained on
+  bool layer_given = false;
+  bool drop_empty_cells = false;
+  /// Batches and labels are taken from the columns the model was trained with and numbered as it numbers them.
+  bool with_batches = true;
+  bool keep_attributes = false;
+};
+
+/// The cells of a file as a trained model sees them: its genes in its order, its batches and labels by name.
+/// @throws InputError for genes that are missing and for a batch that the model does not know
+std::shared_ptr<GeneExpressionDataset> load_for_model(const io::H5adFile& file, const SavedModel& saved,
+                                                      const ModelDataOptions& options);
+
+/// Calls work() and turns LibTorch's exceptions into plain ones: their first line, without a backtrace.
+int with_plain_errors(int (*work)(const Arguments&), const Arguments& arguments);
+
+}  // namespace scvi::app

@@ -1,0 +1,10 @@
+#pragma once
+
+namespace scvi::kernel {
+
+/// Makes LibTorch and its BLAS run every operation on the calling thread. Parallel work is cut into fixed chunks for
+/// the pool of core/parallel.hpp instead, so that the number of threads never changes a result and two thread pools
+/// never fight for the cores. Every trainer and posterior calls it; calling it again costs nothing.
+void use_own_threads();
+
+}  // namespace scvi::kernel

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <torch/nn/module.h>
+
+#include <vector>
+
+#include "scvi/kernel/noise.hpp"
+#include "scvi/module/layers.hpp"
+
+namespace scvi {
+
+struct DecoderOptions {
+  std::int64_t n_input = 0;   ///< latent dimensions
+  std::int64_t n_output = 0;  ///< genes
+  std::vector<std::int64_t> n_cat_list;
+  std::int64_t n_layers = 1;
+  std::int64_t n_hidden = 128;
+};
+
+/// Decodes latent variables into the parameters of the count distribution.
+class DecoderSCVI : public torch::nn::Module {
+ public:
+  /// Which of the heads are wanted; the others stay undefined and get no gradient.
+  struct Heads {
+    bool px_r = false;        ///< dispersion of every gene in every cell (dispersion gene-cell)
+    bool px_dropout = true;
+  };
+  struct Output {
+    at::Tensor px_scale;    ///< (..., genes) expected frequencies, they sum to 1
+    at::Tensor px_r;        ///< (..., genes) log inverse dispersion
+    at::Tensor px_rate;     ///< (..., genes) mean: exp(library) * px_scale
+    at::Tensor px_dropout;  ///< (..., genes) logit of an extra zero
+  };
+
+  DecoderSCVI(const DecoderOptions& options, Initializer& initializer);
+
+  /// @param z (cells, n_input) or (samples, cells, n_input)
+  /// @param library (..., 1) natural log of the library size
+  Output forward(const at::Tensor& z, const at::Tensor& library, const std::vector<at::Tensor>& categories,
+                 const Heads& heads, Noise& noise);
+
+ private:
+  std::shared_ptr<FCLayers> px_decoder_;
+  std::shared_ptr<LinearLayer> px_scale_decoder_;
+  std::shared_ptr<LinearLayer> px_r_decoder_;
+  std::shared_ptr<LinearLayer> px_dropout_decoder_;
+};
+
+}  // namespace scvi

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <torch/nn/module.h>
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "scvi/io/torch_archive.hpp"
+#include "scvi/kernel/adam.hpp"
+
+namespace scvi {
+
+/// Adam as the reference uses it. A parameter is first stepped when it first has a gradient; from then on always, since
+/// gradients are zeroed and not removed.
+class Adam {
+ public:
+  Adam(std::vector<std::pair<std::string, at::Tensor>> parameters, const kernel::AdamSettings& settings);
+
+  void zero_grad();
+  void step();
+  double lr() const { return settings_.lr; }
+  void set_lr(double lr) { settings_.lr = lr; }
+
+  /// Moments and step counts by name, for checkpoints.
+  std::vector<io::NamedTensor> state() const;
+  /// @throws FormatError when the state is not that of these parameters
+  void restore(std::span<const io::NamedTensor> state, const std::string& source);
+
+ private:
+  struct Slot {
+    std::string name;
+    at::Tensor parameter;
+    at::Tensor first_moment;  // undefined until the first step
+    at::Tensor second_moment;
+    std::int64_t steps = 0;
+  };
+
+  std::vector<Slot> slots_;
+  kernel::AdamSettings settings_;
+};
+
+}  // namespace scvi

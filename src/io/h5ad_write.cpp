@@ -1,0 +1,167 @@
+#include <algorithm>
+#include <limits>
+
+#include "h5ad_encoding.hpp"
+#include "scvi/core/error.hpp"
+#include "scvi/core/interrupt.hpp"
+#include "scvi/io/h5ad.hpp"
+
+namespace scvi::io {
+namespace {
+
+void check_block(const CsrBlock& block, std::int64_t n_cols) {
+  const auto fault = [&](const std::string& problem) {
+    throw InputError({.problem = problem, .field = "X, rows from " + std::to_string(block.first_row)});
+  };
+  if (block.indptr.empty() || block.indptr.front() != 0 ||
+      block.indptr.back() != static_cast<std::int64_t>(block.indices.size()) ||
+      block.indices.size() != block.values.size() || !std::is_sorted(block.indptr.begin(), block.indptr.end()))
+    fault("offsets, indices and values do not fit each other");
+  for (std::int64_t row = 0; row < block.n_rows(); ++row) {
+    std::int64_t last = -1;
+    for (auto at = block.indptr[static_cast<std::size_t>(row)]; at < block.indptr[static_cast<std::size_t>(row) + 1];
+         ++at) {
+      const std::int64_t column = block.indices[static_cast<std::size_t>(at)];
+      if (column <= last || column >= n_cols)
+        fault("column indices must increase and lie in 0.." + std::to_string(n_cols - 1) + ", but there is " +
+              std::to_string(column) + " after " + std::to_string(last));
+      last = column;
+    }
+  }
+}
+
+/// Where the rows of X go.
+class MatrixSink {
+ public:
+  virtual ~MatrixSink() = default;
+  virtual void append(const CsrBlock& block) = 0;
+  virtual void finish(std::int64_t n_rows) = 0;
+};
+
+class CsrSink : public MatrixSink {
+ public:
+  CsrSink(Hdf5File& file, h5ad::ElementWriter& writer, std::int64_t n_cols, Hdf5Compression compression)
+      : file_(file), n_cols_(n_cols), compression_(compression) {
+    file_.create_group("X");
+    writer.tag("X", "csr_matrix", "0.1.0");
+    values_ = file_.create_growing<float>("X/data", 0, compression);
+    indices_ = file_.create_growing<std::int32_t>("X/indices", 0, compression);
+  }
+
+  void append(const CsrBlock& block) override {
+    values_.append<float>(block.values);
+    indices_.append<std::int32_t>(block.indices);
+    const std::int64_t so_far = indptr_.back();
+    for (std::size_t row = 1; row < block.indptr.size(); ++row) indptr_.push_back(so_far + block.indptr[row]);
+  }
+
+  void finish(std::int64_t n_rows) override {
+    const std::int64_t shape[] = {n_rows, n_cols_};
+    file_.set_number_attribute<std::int64_t>("X", "shape", std::span<const std::int64_t>(shape));
+    // Offsets as wide as the indices where they fit: scipy wants one type for both.
+    if (indptr_.back() > std::numeric_limits<std::int32_t>::max()) return file_.write("X/indptr", indptr_, compression_);
+    file_.write("X/indptr", std::vector<std::int32_t>(indptr_.begin(), indptr_.end()), compression_);
+  }
+
+ private:
+  Hdf5File& file_;
+  std::int64_t n_cols_;
+  Hdf5Compression compression_;
+  Hdf5Dataset values_;
+  Hdf5Dataset indices_;
+  std::vector<std::int64_t> indptr_{0};
+};
+
+class DenseSink : public MatrixSink {
+ public:
+  DenseSink(Hdf5File& file, h5ad::ElementWriter& writer, std::int64_t n_cols, Hdf5Compression compression)
+      : n_cols_(n_cols), dataset_(make(file, n_cols, compression)) {
+    writer.tag("X", "array", "0.2.0");
+  }
+
+  void append(const CsrBlock& block) override {
+    if (n_cols_ == 0) return;
+    const std::int64_t step = std::max<std::int64_t>((std::int64_t{4} << 20) / n_cols_, 1);
+    for (std::int64_t first = 0; first < block.n_rows(); first += step)
+      append_rows(block, first, std::min(step, block.n_rows() - first));
+  }
+
+  void finish(std::int64_t) override {}
+
+ private:
+  std::int64_t n_cols_;
+  Hdf5Dataset dataset_;
+  std::vector<float> rows_;
+
+  static Hdf5Dataset make(Hdf5File& file, std::int64_t n_cols, Hdf5Compression compression) {
+    if (n_cols == 0) throw InputError({.problem = "has no genes", .field = "X"});
+    return file.create_growing<float>("X", n_cols, compression);
+  }
+
+  void append_rows(const CsrBlock& block, std::int64_t first, std::int64_t count) {
+    rows_.assign(static_cast<std::size_t>(count * n_cols_), 0.0F);
+    for (std::int64_t row = 0; row < count; ++row) {
+      const std::size_t at = static_cast<std::size_t>(first + row);
+      float* const out = rows_.data() + row * n_cols_;
+      for (auto entry = block.indptr[at]; entry < block.indptr[at + 1]; ++entry)
+        out[block.indices[static_cast<std::size_t>(entry)]] = block.values[static_cast<std::size_t>(entry)];
+    }
+    dataset_.append<float>(rows_);
+  }
+};
+
+void write_matrix(Hdf5File& file, h5ad::ElementWriter& writer, const H5adContents& contents,
+                  Hdf5Compression compression) {
+  const std::int64_t n_rows = contents.obs.n_rows();
+  const std::int64_t n_cols = contents.var.n_rows();
+  std::unique_ptr<MatrixSink> sink;
+  if (contents.dense)
+    sink = std::make_unique<DenseSink>(file, writer, n_cols, compression);
+  else
+    sink = std::make_unique<CsrSink>(file, writer, n_cols, compression);
+  std::int64_t written = 0;
+  CsrBlock block;
+  for (block.clear(); contents.next_rows(block); block.clear()) {
+    throw_if_interrupted();
+    check_block(block, n_cols);
+    written += block.n_rows();
+    if (written > n_rows) break;
+    sink->append(block);
+  }
+  if (written != n_rows)
+    throw InputError({.problem = (written > n_rows ? "got more" : "got only " + std::to_string(written)) +
+                                 " rows for the " + std::to_string(n_rows) + " of obs",
+                      .field = "X"});
+  sink->finish(n_rows);
+}
+
+void write_arrays(h5ad::ElementWriter& writer, const std::string& group,
+                  const std::vector<std::pair<std::string, FloatArray>>& arrays, std::int64_t n_rows) {
+  writer.make_dictionary(group);
+  for (const auto& [name, array] : arrays) {
+    h5ad::check_array(name, array, n_rows, group);
+    writer.write_array(group + "/" + name, array);
+  }
+}
+
+}  // namespace
+
+void write_h5ad(const std::string& path, const H5adContents& contents, Overwrite overwrite,
+                const std::string& compression) {
+  const Hdf5Compression filter = parse_compression(compression);
+  AtomicFile output(path, overwrite);
+  Hdf5File file = Hdf5File::create(output.temporary_path(), path);
+  h5ad::ElementWriter writer(file, true, filter);
+  writer.tag("/", "anndata", "0.1.0");
+  writer.write_frame("obs", contents.obs);
+  writer.write_frame("var", contents.var);
+  if (contents.next_rows) write_matrix(file, writer, contents, filter);
+  write_arrays(writer, "obsm", contents.obsm, contents.obs.n_rows());
+  write_arrays(writer, "varm", contents.varm, contents.var.n_rows());
+  for (const char* group : {"layers", "obsp", "varp"}) writer.make_dictionary(group);
+  writer.write_value("uns", UnsValue{contents.uns});
+  file.close();
+  output.commit();
+}
+
+}  // namespace scvi::io

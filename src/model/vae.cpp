@@ -1,0 +1,298 @@
+#include "scvi/model/vae.hpp"
+
+#include <ATen/ATen.h>
+
+#include <utility>
+
+#include "scvi/core/error.hpp"
+#include "scvi/distribution/count.hpp"
+#include "scvi/distribution/divergence.hpp"
+#include "scvi/kernel/linear.hpp"
+#include "scvi/kernel/threads.hpp"
+
+namespace scvi {
+namespace {
+
+template <class Enum>
+using Names = std::vector<std::pair<Enum, std::string>>;
+
+const Names<Dispersion> kDispersions = {{Dispersion::gene, "gene"},
+                                        {Dispersion::gene_batch, "gene-batch"},
+                                        {Dispersion::gene_label, "gene-label"},
+                                        {Dispersion::gene_cell, "gene-cell"}};
+const Names<ReconstructionLoss> kReconstructionLosses = {{ReconstructionLoss::zinb, "zinb"},
+                                                         {ReconstructionLoss::nb, "nb"},
+                                                         {ReconstructionLoss::poisson, "poisson"}};
+const Names<LatentDistribution> kLatentDistributions = {{LatentDistribution::normal, "normal"},
+                                                        {LatentDistribution::ln, "ln"}};
+
+template <class Enum>
+std::vector<std::string> words(const Names<Enum>& names) {
+  std::vector<std::string> result;
+  for (const auto& [value, word] : names) result.push_back(word);
+  return result;
+}
+
+template <class Enum>
+std::string word_of(const Names<Enum>& names, Enum wanted) {
+  for (const auto& [value, word] : names) {
+    if (value == wanted) return word;
+  }
+  return {};
+}
+
+/// @pre the word is among the names: complete_hyperparameters() has seen to it
+template <class Enum>
+Enum value_of(const Names<Enum>& names, const std::string& wanted) {
+  for (const auto& [value, word] : names) {
+    if (word == wanted) return value;
+  }
+  throw InputError({.problem = "'" + wanted + "' is not known", .field = "hyperparameter"});
+}
+
+Hyperparameters to_hyperparameters(const VaeOptions& options) {
+  return {{"n_hidden", options.n_hidden},
+          {"n_latent", options.n_latent},
+          {"n_layers", options.n_layers},
+          {"dropout_rate", options.dropout_rate},
+          {"dispersion", word_of(kDispersions, options.dispersion)},
+          {"log_variational", options.log_variational},
+          {"reconstruction_loss", word_of(kReconstructionLosses, options.reconstruction_loss)},
+          {"latent_distribution", word_of(kLatentDistributions, options.latent_distribution)}};
+}
+
+VaeOptions to_options(const DataShape& shape, const Hyperparameters& values) {
+  const auto whole = [&](const char* name) { return std::get<std::int64_t>(values.at(name)); };
+  const auto word = [&](const char* name) { return std::get<std::string>(values.at(name)); };
+  return {.n_input = shape.n_input,
+          .n_batch = shape.n_batch,
+          .n_labels = shape.n_labels,
+          .n_hidden = whole("n_hidden"),
+          .n_latent = whole("n_latent"),
+          .n_layers = whole("n_layers"),
+          .dropout_rate = std::get<double>(values.at("dropout_rate")),
+          .dispersion = value_of(kDispersions, word("dispersion")),
+          .log_variational = std::get<bool>(values.at("log_variational")),
+          .reconstruction_loss = value_of(kReconstructionLosses, word("reconstruction_loss")),
+          .latent_distribution = value_of(kLatentDistributions, word("latent_distribution"))};
+}
+
+void check(const VaeOptions& options) {
+  const auto refuse = [](const char* field, std::string problem, std::string remedy) {
+    throw InputError({.problem = std::move(problem), .field = field, .remedy = std::move(remedy)});
+  };
+  if (options.n_input < 1) refuse("n_input", "must be at least one gene", "");
+  if (options.dispersion == Dispersion::gene_batch && options.n_batch < 1) {
+    refuse("dispersion", "is gene-batch, but there are no batches", "name the batch column with --batch-key");
+  }
+  if (options.dispersion == Dispersion::gene_label && options.n_labels < 1) {
+    refuse("dispersion", "is gene-label, but there are no labels", "name the label column with --labels-key");
+  }
+}
+
+/// Columns of px_r (genes, n) chosen by index: (cells, genes).
+at::Tensor chosen_columns(const at::Tensor& px_r, const at::Tensor& index) {
+  return px_r.t().index_select(0, index.reshape(-1));
+}
+
+}  // namespace
+
+VAE::VAE(const VaeOptions& options, std::uint64_t seed)
+    : Model("vae", {options.n_input, options.n_batch, options.n_labels}, to_hyperparameters(options)),
+      options_(options) {
+  check(options);
+  kernel::use_own_threads();
+  Initializer initializer(seed);
+  switch (options.dispersion) {
+    case Dispersion::gene:
+      px_r_ = register_parameter("px_r", initializer.standard_normal({options.n_input}));
+      break;
+    case Dispersion::gene_batch:
+      px_r_ = register_parameter("px_r", initializer.standard_normal({options.n_input, options.n_batch}));
+      break;
+    case Dispersion::gene_label:
+      px_r_ = register_parameter("px_r", initializer.standard_normal({options.n_input, options.n_labels}));
+      break;
+    case Dispersion::gene_cell:
+      break;
+  }
+  z_encoder_ = register_module("z_encoder", std::make_shared<Encoder>(
+                                                EncoderOptions{.n_input = options.n_input,
+                                                               .n_output = options.n_latent,
+                                                               .n_cat_list = {},
+                                                               .n_layers = options.n_layers,
+                                                               .n_hidden = options.n_hidden,
+                                                               .dropout_rate = options.dropout_rate,
+                                                               .distribution = options.latent_distribution,
+                                                               .noise_name = "z_encoder",
+                                                               .sample_name = "z"},
+                                                initializer));
+  l_encoder_ = register_module("l_encoder", std::make_shared<Encoder>(
+                                                EncoderOptions{.n_input = options.n_input,
+                                                               .n_output = 1,
+                                                               .n_cat_list = {},
+                                                               .n_layers = 1,
+                                                               .n_hidden = options.n_hidden,
+                                                               .dropout_rate = options.dropout_rate,
+                                                               .distribution = LatentDistribution::normal,
+                                                               .noise_name = "l_encoder",
+                                                               .sample_name = "l"},
+                                                initializer));
+  decoder_ = register_module("decoder", std::make_shared<DecoderSCVI>(DecoderOptions{.n_input = options.n_latent,
+                                                                                     .n_output = options.n_input,
+                                                                                     .n_cat_list = {options.n_batch},
+                                                                                     .n_layers = options.n_layers,
+                                                                                     .n_hidden = options.n_hidden},
+                                                                      initializer));
+}
+
+at::Tensor VAE::encoder_input(const MiniBatch& batch) const {
+  return options_.log_variational ? at::log1p(batch.counts.dense()) : batch.counts.dense();
+}
+
+at::Tensor VAE::log_dispersion(const at::Tensor& px_r_of_cells, const at::Tensor& batch_index,
+                               const at::Tensor& labels) const {
+  switch (options_.dispersion) {
+    case Dispersion::gene_batch:
+      return chosen_columns(px_r_, batch_index);
+    case Dispersion::gene_label:
+      return chosen_columns(px_r_, labels);
+    case Dispersion::gene_cell:
+      return px_r_of_cells;
+    case Dispersion::gene:
+      break;
+  }
+  return px_r_;
+}
+
+InferenceOutputs VAE::run(const MiniBatch& batch, Noise& noise, const InferenceOptions& options, bool all_heads) {
+  const at::Tensor x = encoder_input(batch);
+  const bool several = options.n_samples > 1;
+  const auto qz = z_encoder_->forward(x, {}, noise, !several);
+  const auto ql = l_encoder_->forward(x, {}, noise, !several);
+  InferenceOutputs out;
+  out.qz_m = qz.q_m;
+  out.qz_v = qz.q_v;
+  out.z = qz.latent;
+  out.ql_m = ql.q_m;
+  out.ql_v = ql.q_v;
+  out.library = ql.latent;
+  if (several) {
+    const auto repeated = [&](const at::Tensor& tensor) {
+      return tensor.unsqueeze(0).expand({options.n_samples, tensor.size(0), tensor.size(1)});
+    };
+    out.qz_m = repeated(qz.q_m);
+    out.qz_v = repeated(qz.q_v);
+    out.ql_m = repeated(ql.q_m);
+    out.ql_v = repeated(ql.q_v);
+    out.z = z_encoder_->z_transformation(reparameterize_gaussian(out.qz_m, out.qz_v, "z", noise));
+    out.library = reparameterize_gaussian(out.ql_m, out.ql_v, "l", noise);
+  }
+  at::Tensor batch_index = batch.batch_index;
+  if (options.transform_batch) {
+    if (*options.transform_batch < 0 || *options.transform_batch >= std::max<std::int64_t>(options_.n_batch, 1)) {
+      throw InputError({.problem = "is " + std::to_string(*options.transform_batch) + ", but the model knows batches 0.." +
+                                   std::to_string(std::max<std::int64_t>(options_.n_batch, 1) - 1),
+                        .field = "transform_batch"});
+    }
+    batch_index = at::full_like(batch_index, *options.transform_batch);
+  }
+  const DecoderSCVI::Heads heads{
+      .px_r = options_.dispersion == Dispersion::gene_cell,
+      .px_dropout = all_heads || options_.reconstruction_loss == ReconstructionLoss::zinb,
+  };
+  const auto decoded = decoder_->forward(out.z, out.library, {batch_index}, heads, noise);
+  out.px_scale = decoded.px_scale;
+  out.px_rate = decoded.px_rate;
+  out.px_dropout = decoded.px_dropout;
+  out.px_r = at::exp(log_dispersion(decoded.px_r, batch_index, batch.labels));
+  return out;
+}
+
+InferenceOutputs VAE::inference(const MiniBatch& batch, Noise& noise, const InferenceOptions& options) {
+  return run(batch, noise, options, /*all_heads=*/true);
+}
+
+at::Tensor VAE::get_reconstruction_loss(const MiniBatch& batch, const InferenceOutputs& outputs) {
+  const at::Tensor& x = batch.counts.dense();
+  switch (options_.reconstruction_loss) {
+    case ReconstructionLoss::nb:
+      return -NegativeBinomial{outputs.px_rate, outputs.px_r}.log_prob(x).sum(-1);
+    case ReconstructionLoss::poisson:
+      return -Poisson{outputs.px_rate}.log_prob(x).sum(-1);
+    case ReconstructionLoss::zinb:
+      break;
+  }
+  return -ZeroInflatedNegativeBinomial{outputs.px_rate, outputs.px_r, outputs.px_dropout}.log_prob(x).sum(-1);
+}
+
+Elbo VAE::forward(const MiniBatch& batch, Noise& noise) {
+  const auto out = run(batch, noise, {}, /*all_heads=*/false);
+  const at::Tensor kl_z = kl_standard_normal(out.qz_m, out.qz_v).sum(1);
+  const at::Tensor kl_l = kl_normal(out.ql_m, out.ql_v, batch.local_l_mean, batch.local_l_var).sum(1);
+  return {.reconstruction = get_reconstruction_loss(batch, out) + kl_l,
+          .kl_local = kl_z,
+          .kl_global = at::zeros({}, kl_z.options().requires_grad(false))};
+}
+
+at::Tensor VAE::sample_from_posterior_z(const MiniBatch& batch, Noise& noise, bool give_mean, std::int64_t n_samples) {
+  const auto qz = z_encoder_->forward(encoder_input(batch), {}, noise, !give_mean);
+  if (!give_mean) return qz.latent;
+  if (options_.latent_distribution == LatentDistribution::normal) return qz.q_m;
+  const at::Tensor eps =
+      noise.standard_normal("z", {n_samples, qz.q_m.size(0), qz.q_m.size(1)}, qz.q_m.options().requires_grad(false));
+  return z_encoder_->z_transformation(qz.q_m + qz.q_v.sqrt() * eps).mean(0);
+}
+
+at::Tensor VAE::sample_from_posterior_l(const MiniBatch& batch, Noise& noise, bool give_mean) {
+  const auto ql = l_encoder_->forward(encoder_input(batch), {}, noise, !give_mean);
+  return give_mean ? ql.q_m : ql.latent;
+}
+
+std::vector<at::Tensor> VAE::get_latents(const MiniBatch& batch, Noise& noise) {
+  return {sample_from_posterior_z(batch, noise, /*give_mean=*/false)};
+}
+
+at::Tensor VAE::get_sample_scale(const MiniBatch& batch, Noise& noise, const InferenceOptions& options) {
+  return run(batch, noise, options, /*all_heads=*/false).px_scale;
+}
+
+at::Tensor VAE::get_sample_rate(const MiniBatch& batch, Noise& noise, const InferenceOptions& options) {
+  return run(batch, noise, options, /*all_heads=*/false).px_rate;
+}
+
+ModelSpec VAE::spec() {
+  const VaeOptions defaults;
+  return {
+      .name = "vae",
+      .reference_name = "VAE",
+      .summary = "scVI's variational auto-encoder (Lopez et al. 2018)",
+      .hyperparameters =
+          {{.name = "n_hidden", .default_value = defaults.n_hidden, .help = "units per hidden layer", .min = 1,
+            .max = 65536, .choices = {}},
+           {.name = "n_latent", .default_value = defaults.n_latent, .help = "dimensions of the latent space", .min = 1,
+            .max = 4096, .choices = {}},
+           {.name = "n_layers", .default_value = defaults.n_layers,
+            .help = "hidden layers of the encoder of z and of the decoder", .min = 1, .max = 64, .choices = {}},
+           {.name = "dropout_rate", .default_value = defaults.dropout_rate,
+            .help = "share of units dropped while training the encoders", .min = 0, .max = 0.99, .choices = {}},
+           {.name = "dispersion", .default_value = word_of(kDispersions, defaults.dispersion),
+            .help = "inverse dispersions: one per gene; per gene and batch; per gene and label; per gene and cell",
+            .min = {}, .max = {}, .choices = words(kDispersions)},
+           {.name = "log_variational", .default_value = defaults.log_variational,
+            .help = "encode log(1 + count) instead of the count", .min = {}, .max = {}, .choices = {}},
+           {.name = "reconstruction_loss",
+            .default_value = word_of(kReconstructionLosses, defaults.reconstruction_loss),
+            .help = "distribution of the counts: zero-inflated negative binomial, negative binomial, Poisson",
+            .min = {}, .max = {}, .choices = words(kReconstructionLosses)},
+           {.name = "latent_distribution", .default_value = word_of(kLatentDistributions, defaults.latent_distribution),
+            .help = "of the latent space: normal, or ln (logistic normal: points of a simplex)", .min = {}, .max = {},
+            .choices = words(kLatentDistributions)}},
+      .build =
+          [](const DataShape& shape, const Hyperparameters& values, std::uint64_t seed) -> std::shared_ptr<Model> {
+        return std::make_shared<VAE>(to_options(shape, values), seed);
+      },
+  };
+}
+
+}  // namespace scvi

@@ -1,0 +1,139 @@
+#include "scvi/posterior/metrics.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "scvi/core/error.hpp"
+#include "scvi/core/text.hpp"
+#include "scvi/metric/clustering.hpp"
+#include "scvi/metric/kmeans.hpp"
+#include "scvi/metric/mixing.hpp"
+
+namespace scvi {
+namespace {
+
+constexpr std::int64_t kMarginalSamples = 100;
+constexpr int kClusteringStarts = 50;
+
+Points points_of(const CellArray& array) { return Points(std::span(array.values), array.n_cells, array.n_columns); }
+
+std::size_t count_distinct(const std::vector<std::int64_t>& values) {
+  return std::set<std::int64_t>(values.begin(), values.end()).size();
+}
+
+std::vector<std::int64_t> chosen(const std::vector<std::int64_t>& values, const std::vector<std::int64_t>& cells) {
+  std::vector<std::int64_t> result;
+  for (const std::int64_t cell : cells) result.push_back(values[cell]);
+  return result;
+}
+
+/// Clusters of the latent mean, as many as there are labels.
+std::vector<std::int64_t> latent_clusters(const Latent& latent, const Posterior& posterior) {
+  const auto n_clusters = static_cast<std::int64_t>(count_distinct(latent.labels));
+  const KMeansOptions options{.n_init = kClusteringStarts,
+                              .max_iterations = 300,
+                              .tolerance = 1e-4,
+                              .seed = posterior.options().seed};
+  return kmeans(points_of(latent.z), n_clusters, options).labels;
+}
+
+std::string always_defined(const Posterior&) { return {}; }
+
+std::string needs_normal_latent(const Posterior& posterior) {
+  const auto found = posterior.model().hyperparameters().find("latent_distribution");
+  const bool ln = found != posterior.model().hyperparameters().end() && to_text(found->second) == "ln";
+  return ln ? "it has no value for a logistic-normal latent space" : "";
+}
+
+std::string needs_two_batches(const Posterior& posterior) {
+  const auto n = count_distinct(chosen(posterior.gene_dataset().batch_indices(), posterior.indices()));
+  if (n != 2) return "it compares two batches, and there are " + std::to_string(n);
+  return {};
+}
+
+std::string needs_two_cells(const Posterior& posterior) {
+  return posterior.nb_cells() < 2 ? "it needs at least two cells" : "";
+}
+
+std::string needs_labels(const Posterior& posterior) {
+  const auto n = count_distinct(chosen(posterior.gene_dataset().labels(), posterior.indices()));
+  if (n < 2) return "it needs at least two labels (--labels-key), and there is " + std::to_string(n);
+  if (static_cast<std::int64_t>(n) >= posterior.nb_cells()) return "it needs more cells than labels";
+  return {};
+}
+
+template <class Score>
+auto clustering_score(Score score) {
+  return [score](const Posterior& posterior) {
+    const Latent latent = posterior.get_latent();
+    return score(latent.labels, latent_clusters(latent, posterior));
+  };
+}
+
+std::vector<PosteriorMetric> make_metrics() {
+  return {
+      {.name = "elbo", .help = "negative evidence lower bound, nats per cell",
+       .compute = [](const Posterior& posterior) { return posterior.elbo(); }, .why_undefined = always_defined},
+      {.name = "reconstruction_error", .help = "-log p(x | z, l), nats per cell",
+       .compute = [](const Posterior& posterior) { return posterior.reconstruction_error(); },
+       .why_undefined = always_defined},
+      {.name = "marginal_ll", .help = "negative marginal log-likelihood (100 samples), nats per cell",
+       .compute = [](const Posterior& posterior) { return posterior.marginal_ll(kMarginalSamples); },
+       .why_undefined = needs_normal_latent},
+      {.name = "entropy_batch_mixing", .larger_is_better = true,
+       .help = "entropy of the two batches among the neighbours in the latent space, nats",
+       .compute =
+           [](const Posterior& posterior) {
+             const Latent latent = posterior.get_latent();
+             EntropyBatchMixingOptions options;
+             options.seed = posterior.options().seed;
+             return entropy_batch_mixing(points_of(latent.z), latent.batch_indices, options);
+           },
+       .why_undefined = needs_two_batches},
+      {.name = "knn_purity", .larger_is_better = true,
+       .help = "share of the 30 nearest neighbours in the latent space that have the cell's label",
+       .compute =
+           [](const Posterior& posterior) {
+             const Latent latent = posterior.get_latent();
+             return knn_purity(points_of(latent.z), latent.labels);
+           },
+       .why_undefined = needs_two_cells},
+      {.name = "silhouette", .larger_is_better = true, .help = "silhouette of the labels in the latent space",
+       .compute =
+           [](const Posterior& posterior) {
+             const Latent latent = posterior.get_latent();
+             return silhouette_score(points_of(latent.z), latent.labels);
+           },
+       .why_undefined = needs_labels},
+      {.name = "nmi", .larger_is_better = true,
+       .help = "normalised mutual information of labels and k-means clusters of the latent space",
+       .compute = clustering_score(normalized_mutual_information), .why_undefined = needs_labels},
+      {.name = "ari", .larger_is_better = true,
+       .help = "adjusted Rand index of labels and k-means clusters of the latent space",
+       .compute = clustering_score(adjusted_rand_index), .why_undefined = needs_labels},
+      {.name = "uca", .larger_is_better = true,
+       .help = "unsupervised clustering accuracy of k-means clusters of the latent space",
+       .compute = clustering_score([](std::span<const std::int64_t> labels, std::span<const std::int64_t> clusters) {
+         return unsupervised_clustering_accuracy(labels, clusters).accuracy;
+       }),
+       .why_undefined = needs_labels},
+  };
+}
+
+}  // namespace
+
+const std::vector<PosteriorMetric>& posterior_metrics() {
+  static const std::vector<PosteriorMetric> metrics = make_metrics();
+  return metrics;
+}
+
+const PosteriorMetric& posterior_metric(const std::string& name) {
+  std::vector<std::string> names;
+  for (const auto& metric : posterior_metrics()) {
+    if (metric.name == name) return metric;
+    names.push_back(metric.name);
+  }
+  throw InputError({.problem = "'" + name + "' is not known", .field = "metric", .remedy = suggest(name, names)});
+}
+
+}  // namespace scvi

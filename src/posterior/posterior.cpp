@@ -1,0 +1,256 @@
+#include "scvi/posterior/posterior.hpp"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <numeric>
+
+#include "scvi/core/error.hpp"
+#include "scvi/core/interrupt.hpp"
+#include "scvi/core/parallel.hpp"
+#include "scvi/distribution/divergence.hpp"
+#include "scvi/kernel/threads.hpp"
+
+namespace scvi {
+namespace {
+
+/// Numbers that the decoded samples of one step of the marginal likelihood may hold; bounds its memory.
+constexpr std::int64_t kLargestSampleStep = 1 << 20;
+
+/// Puts a model into evaluation mode and back.
+class EvaluationMode {
+ public:
+  explicit EvaluationMode(Model& model) : model_(model), was_training_(model.is_training()) { model_.eval(); }
+  ~EvaluationMode() { model_.train(was_training_); }
+  EvaluationMode(const EvaluationMode&) = delete;
+  EvaluationMode& operator=(const EvaluationMode&) = delete;
+
+ private:
+  Model& model_;
+  bool was_training_;
+};
+
+/// Draws of several Monte-Carlo samples as one draw with a leading dimension, so that how many samples are computed at
+/// a time never changes a result.
+class StackedNoise final : public Noise {
+ public:
+  explicit StackedNoise(std::vector<std::unique_ptr<Noise>> parts) : parts_(std::move(parts)) {}
+
+  at::Tensor standard_normal(std::string_view name, at::IntArrayRef shape, const at::TensorOptions& options) override {
+    return stacked([&](Noise& part) { return part.standard_normal(name, shape.slice(1), options); });
+  }
+  at::Tensor uniform(std::string_view name, at::IntArrayRef shape, const at::TensorOptions& options) override {
+    return stacked([&](Noise& part) { return part.uniform(name, shape.slice(1), options); });
+  }
+  at::Tensor standard_gamma(std::string_view name, const at::Tensor& concentration) override {
+    return stacked_over(concentration, [&](Noise& part, const at::Tensor& x) { return part.standard_gamma(name, x); });
+  }
+  at::Tensor poisson(std::string_view name, const at::Tensor& rate) override {
+    return stacked_over(rate, [&](Noise& part, const at::Tensor& x) { return part.poisson(name, x); });
+  }
+
+ private:
+  template <class Draw>
+  at::Tensor stacked(Draw draw) {
+    std::vector<at::Tensor> draws;
+    for (const auto& part : parts_) draws.push_back(draw(*part));
+    return at::stack(draws);
+  }
+  template <class Draw>
+  at::Tensor stacked_over(const at::Tensor& parameter, Draw draw) {
+    std::vector<at::Tensor> draws;
+    for (std::size_t i = 0; i < parts_.size(); ++i) {
+      draws.push_back(draw(*parts_[i], parameter[static_cast<std::int64_t>(i)]));
+    }
+    return at::stack(draws);
+  }
+
+  std::vector<std::unique_ptr<Noise>> parts_;
+};
+
+std::vector<std::int64_t> all_cells(const GeneExpressionDataset& dataset) {
+  std::vector<std::int64_t> cells(static_cast<std::size_t>(dataset.nb_cells()));
+  std::iota(cells.begin(), cells.end(), 0);
+  return cells;
+}
+
+/// log of the mean over samples (rows) of exp, per cell (columns), summed over cells.
+double sum_of_log_mean_exp(const std::vector<double>& log_weights, std::int64_t n_samples, std::int64_t n_cells) {
+  double total = 0;
+  for (std::int64_t cell = 0; cell < n_cells; ++cell) {
+    double largest = log_weights[cell];
+    for (std::int64_t s = 1; s < n_samples; ++s) largest = std::max(largest, log_weights[s * n_cells + cell]);
+    double sum = 0;
+    for (std::int64_t s = 0; s < n_samples; ++s) sum += std::exp(log_weights[s * n_cells + cell] - largest);
+    total += largest + std::log(sum / static_cast<double>(n_samples));
+  }
+  return total;
+}
+
+}  // namespace
+
+Posterior::Posterior(std::shared_ptr<Model> model, std::shared_ptr<const GeneExpressionDataset> dataset,
+                     std::vector<std::int64_t> indices, PosteriorOptions options)
+    : model_(std::move(model)),
+      dataset_(std::move(dataset)),
+      indices_(std::move(indices)),
+      options_(std::move(options)) {
+  kernel::use_own_threads();
+  if (dataset_->nb_genes() != model_->shape().n_input) {
+    throw InputError({.problem = "has " + std::to_string(dataset_->nb_genes()) + " genes, but the model was built for " +
+                                 std::to_string(model_->shape().n_input),
+                      .field = "the data set"});
+  }
+  for (const std::int64_t cell : indices_) {
+    if (cell < 0 || cell >= dataset_->nb_cells()) {
+      throw InputError({.problem = "is " + std::to_string(cell) + ", but the data set has " +
+                                   std::to_string(dataset_->nb_cells()) + " cells",
+                        .field = "a cell index of a posterior"});
+    }
+  }
+}
+
+Posterior::Posterior(std::shared_ptr<Model> model, std::shared_ptr<const GeneExpressionDataset> dataset,
+                     PosteriorOptions options)
+    : Posterior(std::move(model), dataset, all_cells(*dataset), std::move(options)) {}
+
+std::unique_ptr<Noise> Posterior::noise(std::string_view purpose, std::int64_t minibatch, std::int64_t sample) const {
+  if (noise_factory_) return noise_factory_(purpose, minibatch, sample);
+  std::string full = "posterior/" + options_.name + "/" + std::string(purpose);
+  if (sample > 0) full += "@" + std::to_string(sample);
+  return std::make_unique<RandomNoise>(options_.seed, std::move(full),
+                                       std::array{position_, static_cast<std::uint64_t>(minibatch)});
+}
+
+void Posterior::for_each_minibatch(
+    const std::function<void(std::int64_t, std::int64_t, const MiniBatch&)>& use) const {
+  if (indices_.empty()) throw InputError({.problem = "has no cells", .field = "posterior '" + options_.name + "'"});
+  const auto minibatches = cut_into_minibatches(indices_, options_.batch_size, TailPolicy::keep);
+  const MiniBatchOptions how{.device = model_->device(), .corrupted = options_.corrupted};
+  const EvaluationMode evaluation(*model_);
+  parallel_for(std::ssize(minibatches), 1, [&](std::int64_t begin, std::int64_t end) {
+    at::NoGradGuard no_grad;
+    for (std::int64_t i = begin; i < end; ++i) {
+      throw_if_interrupted();
+      use(i, i * options_.batch_size, make_minibatch(*dataset_, minibatches[i], how));
+    }
+  });
+}
+
+double Posterior::sum_over_minibatches(const std::function<double(std::int64_t, const MiniBatch&)>& value) const {
+  std::vector<double> parts(static_cast<std::size_t>(chunk_count(nb_cells(), options_.batch_size)));
+  for_each_minibatch(
+      [&](std::int64_t i, std::int64_t, const MiniBatch& batch) { parts[i] = value(i, batch); });
+  return std::accumulate(parts.begin(), parts.end(), 0.0);
+}
+
+CellArray Posterior::gather(std::int64_t n_columns,
+                            const std::function<at::Tensor(std::int64_t, const MiniBatch&)>& rows) const {
+  CellArray result{.n_cells = nb_cells(), .n_columns = n_columns, .values = {}};
+  result.values.resize(static_cast<std::size_t>(nb_cells() * n_columns));
+  for_each_minibatch([&](std::int64_t i, std::int64_t first, const MiniBatch& batch) {
+    const at::Tensor part = rows(i, batch).to(at::kCPU, at::kFloat).contiguous();
+    std::memcpy(result.values.data() + first * n_columns, part.data_ptr<float>(), part.nbytes());
+  });
+  return result;
+}
+
+double Posterior::elbo() const {
+  std::vector<double> global(static_cast<std::size_t>(chunk_count(nb_cells(), options_.batch_size)));
+  const double total = sum_over_minibatches([&](std::int64_t i, const MiniBatch& batch) {
+    const auto draws = noise("elbo", i);
+    const Elbo terms = model_->forward(batch, *draws);
+    global[i] = terms.kl_global.item<double>();
+    return (terms.reconstruction + terms.kl_local).sum(at::kDouble).item<double>();
+  });
+  return (total + global.back()) / static_cast<double>(nb_cells());
+}
+
+double Posterior::reconstruction_error() const {
+  const double total = sum_over_minibatches([&](std::int64_t i, const MiniBatch& batch) {
+    const auto draws = noise("reconstruction_error", i);
+    const auto outputs = model_->inference(batch, *draws);
+    return model_->get_reconstruction_loss(batch, outputs).sum(at::kDouble).item<double>();
+  });
+  return total / static_cast<double>(nb_cells());
+}
+
+double Posterior::marginal_log_likelihood(const MiniBatch& batch, std::int64_t minibatch,
+                                          std::int64_t n_mc_samples) const {
+  const std::int64_t n_cells = batch.size();
+  const std::int64_t per_step =
+      std::clamp<std::int64_t>(kLargestSampleStep / (n_cells * batch.counts.n_genes()), 1, n_mc_samples);
+  std::vector<double> log_weights(static_cast<std::size_t>(n_mc_samples * n_cells));
+  for (std::int64_t first = 0; first < n_mc_samples; first += per_step) {
+    throw_if_interrupted();
+    const std::int64_t n_samples = std::min(per_step, n_mc_samples - first);
+    std::vector<std::unique_ptr<Noise>> parts;
+    for (std::int64_t s = 0; s < n_samples; ++s) parts.push_back(noise("marginal_ll", minibatch, first + s));
+    at::Tensor log_weight;
+    const auto log_weight_of = [&](const InferenceOutputs& out) {
+      const at::Tensor p_z = normal_log_prob(out.z, at::zeros_like(out.z), at::ones_like(out.z)).sum(-1);
+      const at::Tensor p_l = normal_log_prob(out.library, batch.local_l_mean, batch.local_l_var).sum(-1);
+      const at::Tensor q_z = normal_log_prob(out.z, out.qz_m, out.qz_v).sum(-1);
+      const at::Tensor q_l = normal_log_prob(out.library, out.ql_m, out.ql_v).sum(-1);
+      return p_z + p_l - model_->get_reconstruction_loss(batch, out) - q_z - q_l;
+    };
+    if (n_samples == 1) {
+      log_weight = log_weight_of(model_->inference(batch, *parts.front()));
+    } else {
+      StackedNoise stacked(std::move(parts));
+      log_weight = log_weight_of(model_->inference(batch, stacked, {.n_samples = n_samples, .transform_batch = {}}));
+    }
+    const at::Tensor values = log_weight.to(at::kCPU, at::kDouble).contiguous();
+    std::memcpy(log_weights.data() + first * n_cells, values.data_ptr<double>(), values.nbytes());
+  }
+  return sum_of_log_mean_exp(log_weights, n_mc_samples, n_cells);
+}
+
+double Posterior::marginal_ll(std::int64_t n_mc_samples) const {
+  const auto latent = model_->hyperparameters().find("latent_distribution");
+  if (latent != model_->hyperparameters().end() && to_text(latent->second) == "ln") {
+    throw InputError({.problem = "cannot be computed for a logistic-normal latent space",
+                      .field = "marginal_ll",
+                      .remedy = "use elbo, or train with --latent-distribution normal"});
+  }
+  if (n_mc_samples < 1) throw InputError({.problem = "must be at least 1", .field = "n_mc_samples"});
+  const double total = sum_over_minibatches([&](std::int64_t i, const MiniBatch& batch) {
+    return marginal_log_likelihood(batch, i, n_mc_samples);
+  });
+  return -total / static_cast<double>(nb_cells());
+}
+
+Latent Posterior::get_latent(bool give_mean) const {
+  Latent latent;
+  const std::int64_t n_latent = std::get<std::int64_t>(model_->hyperparameters().at("n_latent"));
+  latent.z = gather(n_latent, [&](std::int64_t i, const MiniBatch& batch) {
+    const auto draws = noise("latent", i);
+    return model_->sample_from_posterior_z(batch, *draws, give_mean);
+  });
+  for (const std::int64_t cell : indices_) {
+    latent.batch_indices.push_back(dataset_->batch_indices()[cell]);
+    latent.labels.push_back(dataset_->labels()[cell]);
+  }
+  return latent;
+}
+
+CellArray Posterior::get_library(bool give_mean) const {
+  return gather(1, [&](std::int64_t i, const MiniBatch& batch) {
+    const auto draws = noise("library", i);
+    return model_->sample_from_posterior_l(batch, *draws, give_mean);
+  });
+}
+
+CellArray Posterior::get_sample_scale(const InferenceOptions& options) const {
+  if (options.n_samples != 1) {
+    throw InputError({.problem = "must be 1 here", .field = "n_samples"});
+  }
+  return gather(dataset_->nb_genes(), [&](std::int64_t i, const MiniBatch& batch) {
+    const auto draws = noise("sample_scale", i);
+    return model_->inference(batch, *draws, options).px_scale;
+  });
+}
+
+}  // namespace scvi

@@ -1,0 +1,66 @@
+// scvi-parity FILE.h5...: replays golden cases through the library.
+
+#include <algorithm>
+#include <exception>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "replay.hpp"
+#include "scvi/core/error.hpp"
+
+namespace {
+
+constexpr int kPassed = 0;
+constexpr int kDeviates = 1;
+constexpr int kUnusable = 2;
+constexpr int kNotBuiltYet = 3;
+
+constexpr const char* kUsage =
+    "usage: scvi-parity [--quiet] FILE.h5...\n"
+    "\n"
+    "Replays cases recorded from scVI 0.6.3 (weights, inputs, noise) through this library and prints, for each\n"
+    "quantity, the worst deviation and what is allowed: 1e-4 of the largest expected value plus ten times the\n"
+    "reference's own rounding error (trajectories: 1e-3 on the loss of every step).\n"
+    "\n"
+    "  --quiet   a line for each file only, and the quantities that deviate\n"
+    "\n"
+    "Exit status: 0 all within, 1 something deviates, 2 a file cannot be used, 3 a kind of case is not built yet.\n";
+
+int replay_file(const std::string& path, bool quiet) {
+  using namespace scvi::parity;
+  try {
+    const GoldenCase golden(path);
+    Comparison comparison;
+    if (!replay(golden, comparison) || comparison.n_compared() == 0) {
+      std::cout << golden.name() << ": not built yet (" << golden.model() << ")\n";
+      return kNotBuiltYet;
+    }
+    std::cout << golden.name() << ": " << comparison.n_compared() << " quantities, " << comparison.n_failed()
+              << " deviate\n";
+    if (!quiet || !comparison.passed()) comparison.print(std::cout);
+    return comparison.passed() ? kPassed : kDeviates;
+  } catch (const std::exception& error) {
+    std::cerr << "scvi-parity: " << path << ": " << error.what() << "\n";
+    return kUnusable;
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::vector<std::string> files(argv + 1, argv + argc);
+  const bool help = std::find(files.begin(), files.end(), "--help") != files.end();
+  const bool quiet = std::erase(files, "--quiet") > 0;
+  if (files.empty() || help) {
+    (files.empty() ? std::cerr : std::cout) << kUsage;
+    return files.empty() ? kUnusable : kPassed;
+  }
+  std::vector<int> results;
+  for (const auto& file : files) results.push_back(replay_file(file, quiet));
+  // A deviation weighs most, then a file that cannot be used, then what is not built yet.
+  for (const int result : {kDeviates, kUnusable, kNotBuiltYet}) {
+    if (std::find(results.begin(), results.end(), result) != results.end()) return result;
+  }
+  return kPassed;
+}

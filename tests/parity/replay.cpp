@@ -1,0 +1,22 @@
+#include "replay.hpp"
+
+namespace scvi::parity {
+
+bool replay(const GoldenCase& golden, Comparison& comparison) {
+  if (golden.model() == "distributions") {
+    replay_distributions(golden, comparison);
+    return true;
+  }
+  const bool is_posterior_case = golden.name().starts_with("posterior_");
+  if (golden.model() == "VAE" && !is_posterior_case) {
+    if (golden.is_trajectory()) {
+      replay_vae_trajectory(golden, comparison);
+    } else {
+      replay_vae(golden, comparison);
+    }
+    return true;
+  }
+  return false;
+}
+
+}  // namespace scvi::parity

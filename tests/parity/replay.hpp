@@ -1,0 +1,16 @@
+#pragma once
+
+#include "comparison.hpp"
+#include "golden_case.hpp"
+
+namespace scvi::parity {
+
+/// Replays a case through the library and compares every expected quantity.
+/// @return false when this kind of case is not supported yet (nothing is compared then)
+bool replay(const GoldenCase& golden, Comparison& comparison);
+
+void replay_distributions(const GoldenCase& golden, Comparison& comparison);
+void replay_vae(const GoldenCase& golden, Comparison& comparison);
+void replay_vae_trajectory(const GoldenCase& golden, Comparison& comparison);
+
+}  // namespace scvi::parity

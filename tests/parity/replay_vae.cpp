@@ -1,0 +1,219 @@
+#include <ATen/ATen.h>
+#include <torch/types.h>
+
+#include "replay.hpp"
+#include "scvi/core/error.hpp"
+#include "scvi/distribution/divergence.hpp"
+#include "scvi/model/model.hpp"
+#include "scvi/training/trainer.hpp"
+
+namespace scvi::parity {
+namespace {
+
+constexpr double kTrajectoryLoss = 1e-3;
+constexpr double kTrajectoryWeights = 1e-3;
+
+std::shared_ptr<Model> model_of(const GoldenCase& golden) {
+  DataShape shape;
+  Hyperparameters hyperparameters;
+  for (const auto& [name, value] : golden.hyperparameters().items()) {
+    if (name == "n_input") {
+      shape.n_input = value.get<std::int64_t>();
+    } else if (name == "n_batch") {
+      shape.n_batch = value.get<std::int64_t>();
+    } else if (name == "n_labels") {
+      shape.n_labels = value.get<std::int64_t>();
+    } else if (value.is_boolean()) {
+      hyperparameters[name] = value.get<bool>();
+    } else if (value.is_number_integer()) {
+      hyperparameters[name] = value.get<std::int64_t>();
+    } else if (value.is_number()) {
+      hyperparameters[name] = value.get<double>();
+    } else {
+      hyperparameters[name] = value.get<std::string>();
+    }
+  }
+  return make_model(golden.model(), shape, hyperparameters);
+}
+
+MiniBatch inputs_of(const GoldenCase& golden) {
+  MiniBatch batch;
+  batch.counts = CountTensor(golden.tensor("inputs/x"));
+  batch.local_l_mean = golden.tensor("inputs/local_l_mean");
+  batch.local_l_var = golden.tensor("inputs/local_l_var");
+  batch.batch_index = golden.tensor("inputs/batch_index");
+  batch.labels = golden.tensor("inputs/y");
+  return batch;
+}
+
+MiniBatch rows_of(const MiniBatch& all, const at::Tensor& rows) {
+  MiniBatch batch;
+  batch.counts = CountTensor(all.counts.dense().index_select(0, rows));
+  batch.local_l_mean = all.local_l_mean.index_select(0, rows);
+  batch.local_l_var = all.local_l_var.index_select(0, rows);
+  batch.batch_index = all.batch_index.index_select(0, rows);
+  batch.labels = all.labels.index_select(0, rows);
+  return batch;
+}
+
+RecordedNoise noise_of(const GoldenCase& golden, const std::string& group) {
+  return RecordedNoise(golden.tape("noise/" + golden.string_attribute(group, "noise")));
+}
+
+/// All that a forward pass in one mode shows.
+void replay_outputs(const GoldenCase& golden, Model& model, const MiniBatch& batch, bool train,
+                    Comparison& comparison) {
+  const std::string group = train ? "expected/train" : "expected/eval";
+  at::NoGradGuard no_grad;
+  model.train(train);
+  load_state_dict(model, golden.state("weights"), golden.name());
+  RecordedNoise noise = noise_of(golden, group);
+  const InferenceOutputs out = model.inference(batch, noise);
+  load_state_dict(model, golden.state("weights"), golden.name());
+  const Elbo terms = model.forward(batch, noise);
+  const std::map<std::string, at::Tensor> results = {
+      {"px_scale", out.px_scale},
+      {"px_r", out.px_r},
+      {"px_rate", out.px_rate},
+      {"px_dropout", out.px_dropout},
+      {"qz_m", out.qz_m},
+      {"qz_v", out.qz_v},
+      {"z", out.z},
+      {"ql_m", out.ql_m},
+      {"ql_v", out.ql_v},
+      {"library", out.library},
+      {"reconstruction_loss", model.get_reconstruction_loss(batch, out)},
+      {"kl_z", kl_standard_normal(out.qz_m, out.qz_v).sum(1)},
+      {"kl_l", kl_normal(out.ql_m, out.ql_v, batch.local_l_mean, batch.local_l_var).sum(1)},
+      {"forward_reconst_plus_kl_l", terms.reconstruction},
+      {"forward_kl_local", terms.kl_local},
+      {"kl_global", terms.kl_global},
+  };
+  for (const auto& name : golden.children(group)) {
+    const auto found = results.find(name);
+    comparison.fact(group + "/" + name + " is computed", found != results.end());
+    if (found != results.end()) comparison.by_rule(golden, group + "/" + name, found->second);
+  }
+  if (!train) return;
+  const std::string buffers = "expected/bn_after_train_forward";
+  for (const auto& [name, tensor] : named_state(model)) {
+    if (golden.has(buffers + "/" + name)) comparison.by_rule(golden, buffers + "/" + name, tensor);
+  }
+}
+
+/// A loss and all its gradients. `gradients` names their group, which may be absent from the file; "" for none.
+void replay_loss(const GoldenCase& golden, Model& model, const MiniBatch& batch, bool train, double kl_weight,
+                 const std::string& loss_name, const std::string& gradients, Comparison& comparison) {
+  const std::string loss_path = "expected/loss/" + loss_name;
+  if (!golden.has(loss_path)) return;
+  model.train(train);
+  load_state_dict(model, golden.state("weights"), golden.name());
+  for (auto& parameter : model.parameters()) parameter.mutable_grad().reset();
+  RecordedNoise noise = noise_of(golden, "expected/loss");
+  const at::Tensor loss =
+      unsupervised_loss(model.forward(batch, noise), kl_weight, static_cast<double>(batch.size()), true);
+  comparison.by_rule(golden, loss_path, loss);
+  if (gradients.empty() || !golden.has(gradients)) return;
+  loss.backward();
+  const auto no_grad = golden.json_attribute(gradients, "no_grad").get<std::vector<std::string>>();
+  for (const auto& item : model.named_parameters()) {
+    const std::string path = gradients + "/" + item.key();
+    const at::Tensor& gradient = item.value().grad();
+    if (golden.has(path)) {
+      comparison.by_rule(golden, path, gradient);
+    } else {
+      const bool listed = std::find(no_grad.begin(), no_grad.end(), item.key()) != no_grad.end();
+      comparison.fact(path + " is absent", listed && !gradient.defined());
+    }
+  }
+}
+
+/// A bias that a batch norm subtracts, or the running mean behind it: rounding noise moves both, and nothing else.
+bool drifts_freely(const Model& model, const std::string& name) {
+  const std::string linear_bias = ".0.bias";
+  const std::string running_mean = ".1.running_mean";
+  if (name.ends_with(running_mean)) return true;
+  if (!name.ends_with(linear_bias)) return false;
+  const std::string norm = name.substr(0, name.size() - linear_bias.size()) + running_mean;
+  for (const auto& [other, tensor] : named_state(model)) {
+    if (other == norm) return true;
+  }
+  return false;
+}
+
+void compare_weights(const GoldenCase& golden, const Model& model, const std::string& group, Comparison& comparison) {
+  for (const auto& [name, tensor] : named_state(model)) {
+    if (drifts_freely(model, name)) continue;
+    comparison.loosely(golden, group + "/" + name, tensor, kTrajectoryWeights);
+  }
+}
+
+}  // namespace
+
+void replay_vae(const GoldenCase& golden, Comparison& comparison) {
+  const auto model = model_of(golden);
+  const MiniBatch batch = inputs_of(golden);
+  for (const bool train : {false, true}) {
+    if (!golden.has(train ? "expected/train" : "expected/eval")) continue;
+    replay_outputs(golden, *model, batch, train, comparison);
+  }
+  replay_loss(golden, *model, batch, true, 1, "train_kl1", "expected/grad", comparison);
+  replay_loss(golden, *model, batch, true, 0.37, "train_kl037", "expected/grad_kl037", comparison);
+  replay_loss(golden, *model, batch, false, 1, "eval_kl1", "expected/grad_eval", comparison);
+  replay_loss(golden, *model, batch, false, 0.37, "eval_kl037", "", comparison);
+}
+
+void replay_vae_trajectory(const GoldenCase& golden, Comparison& comparison) {
+  const auto model = model_of(golden);
+  load_state_dict(*model, golden.state("trajectory/initial_weights"), golden.name());
+  const MiniBatch all = inputs_of(golden);
+  const auto settings = golden.json_attribute("trajectory", "trainer");
+  const auto adam = golden.json_attribute("trajectory", "optimizer");
+
+  const at::Tensor& x = all.counts.dense();
+  auto dataset = std::make_shared<GeneExpressionDataset>();
+  dataset->populate_from_data(CountMatrix::from_dense(
+      x.size(0), x.size(1), std::span<const float>(x.data_ptr<float>(), static_cast<std::size_t>(x.numel()))));
+  TrainerOptions options;
+  options.weight_decay = adam.at("weight_decay").get<double>();
+  options.reference_0_6_3 = true;
+  options.explicit_split = Split{};
+  for (std::int64_t cell = 0; cell < settings.at("n_train").get<std::int64_t>(); ++cell) {
+    options.explicit_split->train.push_back(cell);
+  }
+  UnsupervisedTrainerOptions unsupervised;
+  const auto optional = [&](const char* name) {
+    const auto& value = settings.at(name);
+    return value.is_null() ? std::nullopt : std::optional(value.get<std::int64_t>());
+  };
+  unsupervised.n_epochs_kl_warmup = optional("n_epochs_kl_warmup");
+  unsupervised.n_iter_kl_warmup = optional("n_iter_kl_warmup");
+  unsupervised.normalize_loss = settings.at("normalize_loss").get<bool>();
+  UnsupervisedTrainer trainer(model, dataset, options, unsupervised);
+  TrainOptions train;
+  train.n_epochs = settings.at("n_epochs").get<std::int64_t>();
+  train.lr = adam.at("lr").get<double>();
+  train.eps = adam.at("eps").get<double>();
+  trainer.begin(train);
+
+  const at::Tensor rows = golden.tensor("trajectory/minibatch_index");
+  const auto draws = golden.tape("trajectory/noise");
+  const auto per_epoch = settings.at("iterations_per_epoch").get<std::int64_t>();
+  const at::Tensor expected_loss = golden.tensor64("trajectory/loss");
+  at::Tensor losses = at::empty_like(expected_loss);
+  at::Tensor kl_weights = at::empty_like(expected_loss);
+  for (std::int64_t step = 0; step < rows.size(0); ++step) {
+    trainer.set_epoch(step / per_epoch);
+    std::map<std::string, at::Tensor> draws_of_step;
+    for (const auto& [name, values] : draws) draws_of_step[name] = values[step];
+    RecordedNoise noise(std::move(draws_of_step));
+    kl_weights[step] = trainer.kl_weight();
+    losses[step] = trainer.train_on(rows_of(all, rows[step]), noise);
+    if (step == 0) compare_weights(golden, *model, "trajectory/weights_after_step_1", comparison);
+  }
+  comparison.element_wise("trajectory/loss, every step", losses, expected_loss, kTrajectoryLoss, 0);
+  comparison.by_rule(golden, "trajectory/kl_weight", kl_weights);
+  compare_weights(golden, *model, "trajectory/final_weights", comparison);
+}
+
+}  // namespace scvi::parity
