@@ -30,10 +30,7 @@ constexpr std::int64_t kRowsPerWrittenBlock = 4096;
 const std::string kObsBatch = "batch";
 const std::string kObsCellType = "cell_type";
 
-const std::vector<std::string>& gene_names_of(const io::H5adFile& file, const std::string& layer) {
-  return layer == "raw" || layer == "raw/X" ? file.raw_var().index : file.var().index;
-}
-
+/// The annotation of the columns of a matrix: raw/X may have more genes than X.
 const io::Frame& var_of(const io::H5adFile& file, const std::string& layer) {
   return layer == "raw" || layer == "raw/X" ? file.raw_var() : file.var();
 }
@@ -204,7 +201,7 @@ class CountLoader {
 };
 
 std::vector<std::string> checked_gene_names(const io::H5adFile& file, const AnnDataOptions& options) {
-  const std::vector<std::string>& names = gene_names_of(file, options.layer);
+  const std::vector<std::string>& names = var_of(file, options.layer).index;
   const std::vector<std::string> repeated = repeated_names(names);
   if (repeated.empty()) return names;
   if (options.on_duplicate_genes == DuplicateGenes::make_unique) {

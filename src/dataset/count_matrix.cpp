@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cassert>
 #include <cmath>
-#include <cstring>
+#include <functional>
 #include <limits>
 #include <numeric>
+#include <tuple>
 #include <type_traits>
+#include <utility>
 
 #include "scvi/core/error.hpp"
 #include "scvi/core/parallel.hpp"

@@ -278,7 +278,7 @@ std::string index_name(const Hdf5File& file, const std::string& frame) {
 std::int64_t count_rows(const Hdf5File& file, const std::string& frame) {
   std::string path = frame;
   if (!file.is_dataset(frame)) {
-    path += "/" + index_name(file, frame);
+    path.append("/").append(index_name(file, frame));
     if (file.is_group(path)) path += file.exists(path + "/codes") ? "/codes" : "/values";
   }
   const Hdf5Dataset dataset = file.open_dataset(path);

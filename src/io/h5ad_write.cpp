@@ -56,6 +56,8 @@ class CsrSink : public MatrixSink {
   }
 
   void finish(std::int64_t n_rows) override {
+    values_.flush();
+    indices_.flush();
     const std::int64_t shape[] = {n_rows, n_cols_};
     file_.set_number_attribute<std::int64_t>("X", "shape", std::span<const std::int64_t>(shape));
     // Offsets as wide as the indices where they fit: scipy wants one type for both.
@@ -86,7 +88,7 @@ class DenseSink : public MatrixSink {
       append_rows(block, first, std::min(step, block.n_rows() - first));
   }
 
-  void finish(std::int64_t) override {}
+  void finish(std::int64_t) override { dataset_.flush(); }
 
  private:
   std::int64_t n_cols_;

@@ -1,6 +1,5 @@
 #include "scvi/io/hdf5.hpp"
 
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -97,15 +96,10 @@ hid_t open_file(const std::string& path, bool writable, bool with_locks) {
   return H5Fopen(path.c_str(), writable ? H5F_ACC_RDWR : H5F_ACC_RDONLY, access.id());
 }
 
-/// Closes a file that cannot be written to its end (full disk), without what HDF5 does otherwise: it keeps the file
-/// and tries again at the end of the program. The remaining writes go to memory and vanish.
+/// Closes a file that cannot be written to its end, with everything in it that is still open.
 void abandon(hid_t file) {
   const hdf5::Quiet quiet;
-  void* descriptor = nullptr;
-  const int nowhere = ::memfd_create("scvi-abandoned-hdf5", MFD_CLOEXEC);
-  if (nowhere >= 0 && H5Fget_vfd_handle(file, H5P_DEFAULT, &descriptor) >= 0 && descriptor != nullptr)
-    ::dup2(nowhere, *static_cast<int*>(descriptor));
-  if (nowhere >= 0) ::close(nowhere);
+  hdf5::divert_writes(file);
   std::array<hid_t, 256> open{};
   const unsigned kinds = H5F_OBJ_DATASET | H5F_OBJ_GROUP | H5F_OBJ_DATATYPE | H5F_OBJ_ATTR;
   const ssize_t count = H5Fget_obj_ids(file, kinds, open.size(), open.data());
@@ -334,6 +328,12 @@ void Hdf5File::close() {
   if (!writable_) return handle_.reset();
   const hid_t id = handle_.release();
   const hdf5::Quiet quiet;
+  if (hdf5::is_diverted(id)) {
+    abandon(id);
+    throw IoError({.problem = "could not be written to its end",
+                   .file = path_,
+                   .remedy = "make room or write elsewhere"});
+  }
   if (H5Fflush(id, H5F_SCOPE_GLOBAL) < 0) {
     const hdf5::Failure failure = hdf5::take_failure();
     abandon(id);

@@ -219,6 +219,16 @@ std::vector<std::string> Hdf5Dataset::read_string_field(std::size_t field) const
   return texts;
 }
 
+void Hdf5Dataset::flush() {
+  hdf5::checked_write(id(), file_, path_, "cannot be written", [&] { return H5Dflush(id()); });
+}
+
+Hdf5Dataset::~Hdf5Dataset() {
+  if (!handle_ || !growing_) return;
+  // A dataset that fails while it is being closed is left half open by HDF5.
+  if (hdf5::quietly([&] { return H5Dflush(id()); }) < 0) hdf5::divert_writes(id());
+}
+
 template <class T>
 void Hdf5Dataset::append(std::span<const T> values) {
   if (values.empty()) return;
@@ -232,7 +242,7 @@ void Hdf5Dataset::append(std::span<const T> values) {
   info_.shape[0] += n_rows;
   const std::vector<hsize_t> whole(info_.shape.begin(), info_.shape.end());
   const hdf5::ChunkScope scope(*this);
-  checked(file_, path_, "cannot be written", [&]() -> herr_t {
+  hdf5::checked_write(id(), file_, path_, "cannot be written", [&]() -> herr_t {
     if (H5Dset_extent(id(), whole.data()) < 0) return -1;
     const Hdf5Handle space(H5Dget_space(id()));
     const Hdf5Handle memory(H5Screate_simple(static_cast<int>(many.size()), many.data(), nullptr));

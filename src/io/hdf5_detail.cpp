@@ -1,7 +1,12 @@
 #include "hdf5_detail.hpp"
 
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <cstring>
 #include <limits>
@@ -219,6 +224,34 @@ Hdf5Field field_of(hid_t compound_type, unsigned index) {
 }
 
 }  // namespace
+
+namespace {
+
+/// The operating system's descriptor of an HDF5 file, or nullptr.
+int* descriptor_of(hid_t file) {
+  void* descriptor = nullptr;
+  return H5Fget_vfd_handle(file, H5P_DEFAULT, &descriptor) >= 0 ? static_cast<int*>(descriptor) : nullptr;
+}
+
+}  // namespace
+
+void divert_writes(hid_t object) {
+  const Quiet quiet;
+  const Hdf5Handle file(H5Iget_file_id(object));
+  const int* const descriptor = file ? descriptor_of(file.id()) : nullptr;
+  if (descriptor == nullptr || is_diverted(file.id())) return;
+  const int nowhere = ::memfd_create("scvi-abandoned-hdf5", MFD_CLOEXEC);
+  if (nowhere < 0) return;
+  ::dup2(nowhere, *descriptor);
+  ::close(nowhere);
+}
+
+bool is_diverted(hid_t file) {
+  const int* const descriptor = quietly([&] { return descriptor_of(file); });
+  struct stat status {};
+  // A file in memory has no name.
+  return descriptor != nullptr && ::fstat(*descriptor, &status) == 0 && status.st_nlink == 0;
+}
 
 ChunkScope::ChunkScope(const Hdf5Dataset& dataset) : before_(chunk_bytes_in_use) {
   chunk_bytes_in_use = dataset.chunk_bytes();

@@ -65,6 +65,22 @@ auto checked(const std::string& file, const std::string& path, const char* probl
   return result;
 }
 
+/// From now on, what the file of this object has yet to write goes to memory and is lost. After a write has failed (full
+/// disk), HDF5 could otherwise not even close the file: it keeps it, tries again at the end of the program, and crashes.
+void divert_writes(hid_t object);
+bool is_diverted(hid_t file);
+
+/// As `checked`, for what changes the file that `object` belongs to.
+template <class Call>
+auto checked_write(hid_t object, const std::string& file, const std::string& path, const char* problem, Call&& call) {
+  const Quiet quiet;
+  const auto result = call();
+  if (result >= 0) return result;
+  const Failure failure = take_failure();
+  if (failure.system_error != 0) divert_writes(object);
+  throw_failure(failure, file, path, problem);
+}
+
 /// While alive, this thread reads or writes this dataset: its filters know what size a chunk must have.
 class ChunkScope {
  public:

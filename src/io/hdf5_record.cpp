@@ -135,7 +135,7 @@ class RecordRewriter {
   void run() {
     const std::string beside = path_ + ".rewritten";
     const Hdf5Handle whole = quietly([&] { return layout_.whole_type(); });
-    Hdf5Handle made(checked(file_.path(), path_, kUnwritable, [&] {
+    Hdf5Handle made(hdf5::checked_write(file_.id(), file_.path(), path_, kUnwritable, [&] {
       const Hdf5Handle space(H5Dget_space(old_.id()));
       const Hdf5Handle creation = creation_like(old_.id());
       return H5Dcreate2(file_.id(), beside.c_str(), whole.id(), space.id(), H5P_DEFAULT, creation.id(), H5P_DEFAULT);
@@ -145,10 +145,11 @@ class RecordRewriter {
     for (std::int64_t first = 0; first < n_rows; first += step)
       copy_rows(made.id(), whole.id(), first, std::min(step, n_rows - first));
     hid_t target = made.id();
-    checked(file_.path(), path_, kUnwritable, [&] {
+    hdf5::checked_write(file_.id(), file_.path(), path_, kUnwritable, [&] {
       hsize_t next = 0;
       return H5Aiterate2(old_.id(), H5_INDEX_NAME, H5_ITER_INC, &next, copy_attribute, &target);
     });
+    hdf5::checked_write(file_.id(), file_.path(), path_, kUnwritable, [&] { return H5Dflush(made.id()); });
     file_.remove(path_);
     file_.rename(beside, path_);
   }
@@ -168,7 +169,7 @@ class RecordRewriter {
     const hsize_t extent = static_cast<hsize_t>(count);
     read_kept(start, extent, records, arena);
     put_columns(first, count, records);
-    checked(file_.path(), path_, kUnwritable, [&]() -> herr_t {
+    hdf5::checked_write(file_.id(), file_.path(), path_, kUnwritable, [&]() -> herr_t {
       const Hdf5Handle space(H5Dget_space(made));
       const Hdf5Handle memory(H5Screate_simple(1, &extent, nullptr));
       if (H5Sselect_hyperslab(space.id(), H5S_SELECT_SET, &start, nullptr, &extent, nullptr) < 0) return -1;

@@ -5,6 +5,7 @@
 namespace scvi::io {
 
 using hdf5::checked;
+using hdf5::checked_write;
 using hdf5::native_type;
 using hdf5::normalized;
 
@@ -21,13 +22,13 @@ Hdf5Handle make_link_creation() {
 }
 
 Hdf5Handle make_dataset(const Hdf5File& file, const std::string& path, hid_t type, hid_t space, hid_t creation) {
-  return Hdf5Handle(checked(file.path(), path, kUnwritable, [&] {
+  return Hdf5Handle(checked_write(file.id(), file.path(), path, kUnwritable, [&] {
     const Hdf5Handle links = make_link_creation();
     return H5Dcreate2(file.id(), path.c_str(), type, space, links.id(), creation, H5P_DEFAULT);
   }));
 }
 
-/// Makes a dataset and fills it. The handle closes inside `checked`, where writing to a full disk may still fail.
+/// Makes a dataset and fills it. Flushed at once: closing it must not be what fails.
 void write_values(const Hdf5File& file, const std::string& path, hid_t file_type, hid_t memory_type,
                   std::span<const std::int64_t> shape, Hdf5Compression compression, const void* values) {
   const Hdf5Handle space = hdf5::make_space(shape);
@@ -35,7 +36,7 @@ void write_values(const Hdf5File& file, const std::string& path, hid_t file_type
   const Hdf5Handle dataset = make_dataset(file, path, file_type, space.id(), creation.id());
   const bool empty = std::any_of(shape.begin(), shape.end(), [](std::int64_t extent) { return extent == 0; });
   if (empty) return;
-  checked(file.path(), path, kUnwritable, [&]() -> herr_t {
+  checked_write(file.id(), file.path(), path, kUnwritable, [&]() -> herr_t {
     if (H5Dwrite(dataset.id(), memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0) return -1;
     return H5Dflush(dataset.id());
   });
@@ -51,7 +52,7 @@ std::vector<const char*> pointers_to(std::span<const std::string> texts) {
 void write_attribute(const Hdf5File& file, hid_t object, const std::string& path, const std::string& name, hid_t type,
                      hid_t memory_type, hid_t space, const void* values) {
   const std::string place = path + ", attribute '" + name + "'";
-  checked(file.path(), place, kUnwritable, [&]() -> herr_t {
+  checked_write(file.id(), file.path(), place, kUnwritable, [&]() -> herr_t {
     if (H5Aexists(object, name.c_str()) > 0 && H5Adelete(object, name.c_str()) < 0) return -1;
     const Hdf5Handle attribute(H5Acreate2(object, name.c_str(), type, space, H5P_DEFAULT, H5P_DEFAULT));
     if (!attribute) return -1;
@@ -63,7 +64,7 @@ void write_attribute(const Hdf5File& file, hid_t object, const std::string& path
 
 void Hdf5File::create_group(const std::string& path) {
   const std::string inside = normalized(path);
-  const Hdf5Handle group(checked(path_, inside, kUnwritable, [&] {
+  const Hdf5Handle group(checked_write(handle_.id(), path_, inside, kUnwritable, [&] {
     const Hdf5Handle links = make_link_creation();
     return H5Gcreate2(handle_.id(), inside.c_str(), links.id(), H5P_DEFAULT, H5P_DEFAULT);
   }));
@@ -71,14 +72,14 @@ void Hdf5File::create_group(const std::string& path) {
 
 void Hdf5File::remove(const std::string& path) {
   const std::string inside = normalized(path);
-  checked(path_, inside, "cannot be removed",
+  checked_write(handle_.id(), path_, inside, "cannot be removed",
           [&] { return H5Ldelete(handle_.id(), inside.c_str(), hdf5::link_access()); });
 }
 
 void Hdf5File::rename(const std::string& from, const std::string& to) {
   const std::string old_name = normalized(from);
   const std::string new_name = normalized(to);
-  checked(path_, old_name, "cannot be renamed", [&] {
+  checked_write(handle_.id(), path_, old_name, "cannot be renamed", [&] {
     const Hdf5Handle links = make_link_creation();
     return H5Lmove(handle_.id(), old_name.c_str(), handle_.id(), new_name.c_str(), links.id(), hdf5::link_access());
   });
@@ -127,6 +128,7 @@ Hdf5Dataset Hdf5File::create_growing(const std::string& path, std::int64_t n_col
   Hdf5Dataset dataset;
   dataset.file_ = path_;
   dataset.path_ = inside;
+  dataset.growing_ = true;
   dataset.info_.shape.assign(chunk.size(), n_cols);
   dataset.info_.shape[0] = 0;
   dataset.chunk_bytes_ = static_cast<std::int64_t>(sizeof(T));

@@ -787,7 +787,8 @@ class StateDictWalker {
   /// Dictionaries that share their parts can make a small file endless to walk.
   void count_visit() {
     constexpr std::int64_t kMostVisits = 4'000'000;
-    if (++n_visits_ > kMostVisits) fail_format(path_, "", "has more than 4,000,000 entries", kSaveAgain);
+    if (++n_visits_ > kMostVisits)
+      fail_format(path_, "", "has more than " + with_thousands(kMostVisits) + " entries", kSaveAgain);
   }
 
   void add(const pickle::Object& object, const std::string& name, bool named) {

@@ -3,7 +3,9 @@
 // Small .h5ad files for tests, and quick looks at what readers give.
 
 #include <gtest/gtest.h>
+#include <sys/mount.h>
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -56,6 +58,27 @@ inline io::H5adContents small_contents() {
 inline void write_small_h5ad(const std::string& path) {
   io::write_h5ad(path, small_contents(), Overwrite::replace, "");
 }
+
+/// A file system of so many bytes, where this process may mount one.
+class SmallDisk {
+ public:
+  SmallDisk(const std::string& folder, std::size_t bytes) : folder_(folder) {
+    std::filesystem::create_directory(folder);
+    mounted_ = ::mount("tmpfs", folder.c_str(), "tmpfs", 0, ("size=" + std::to_string(bytes)).c_str()) == 0;
+  }
+  ~SmallDisk() {
+    if (mounted_) ::umount2(folder_.c_str(), MNT_DETACH);
+  }
+  SmallDisk(const SmallDisk&) = delete;
+  SmallDisk& operator=(const SmallDisk&) = delete;
+
+  bool mounted() const { return mounted_; }
+  std::string path(const std::string& name = "") const { return folder_ + "/" + name; }
+
+ private:
+  std::string folder_;
+  bool mounted_ = false;
+};
 
 /// Everything of a matrix, dense.
 inline std::vector<std::vector<float>> dense_of(const io::CsrBlock& block, std::int64_t n_cols) {

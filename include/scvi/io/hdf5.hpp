@@ -80,6 +80,11 @@ Hdf5Compression parse_compression(const std::string& name);
 /// holds is converted (out of range: to the nearest value of T).
 class Hdf5Dataset {
  public:
+  Hdf5Dataset() = default;
+  ~Hdf5Dataset();
+  Hdf5Dataset(Hdf5Dataset&&) noexcept = default;
+  Hdf5Dataset& operator=(Hdf5Dataset&&) noexcept = default;
+
   const Hdf5Info& info() const { return info_; }
   const std::string& path() const { return path_; }
   std::int64_t id() const { return handle_.id(); }
@@ -111,6 +116,8 @@ class Hdf5Dataset {
   /// Puts rows after the last one of a dataset made by Hdf5File::create_growing.
   template <class T>
   void append(std::span<const T> values);
+  /// Hands what was appended to the operating system. @throws IoError, for instance on a full disk
+  void flush();
 
  private:
   friend class Hdf5File;
@@ -120,6 +127,7 @@ class Hdf5Dataset {
   Hdf5Info info_;
   std::int64_t file_bytes_ = 0;
   std::int64_t chunk_bytes_ = 0;
+  bool growing_ = false;
 
   void check_plausible(std::int64_t value_bytes) const;
   void check_range(std::int64_t first, std::int64_t count) const;

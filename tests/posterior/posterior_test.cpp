@@ -1,0 +1,166 @@
+#include "scvi/posterior/posterior.hpp"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "scvi/core/error.hpp"
+#include "scvi/core/settings.hpp"
+#include "scvi/dataset/synthetic.hpp"
+#include "scvi/io/hdf5.hpp"
+#include "scvi/model/vae.hpp"
+#include "scvi/posterior/metrics.hpp"
+#include "testing.hpp"
+
+namespace scvi {
+namespace {
+
+struct Example {
+  std::shared_ptr<Model> model;
+  std::shared_ptr<const GeneExpressionDataset> dataset;
+  Posterior posterior(PosteriorOptions options = {}) const { return Posterior(model, dataset, std::move(options)); }
+};
+
+Example example(LatentDistribution latent = LatentDistribution::normal) {
+  SyntheticDatasetCorrOptions options;
+  options.n_cells_cluster = 50;
+  options.n_genes_high = 8;
+  options.n_batches = 2;
+  options.seed = 2;
+  Example result;
+  result.dataset = std::make_shared<GeneExpressionDataset>(synthetic_dataset_corr(options).dataset);
+  result.model = std::make_shared<VAE>(VaeOptions{.n_input = result.dataset->nb_genes(), .n_batch = 2, .n_hidden = 8,
+                                                  .n_latent = 3, .latent_distribution = latent},
+                                       4);
+  return result;
+}
+
+TEST(Posterior, GivesTheSameBitsForAnyNumberOfThreads) {
+  const Example cells = example();
+  const int before = settings().n_threads;
+  std::vector<double> elbo;
+  std::vector<double> marginal;
+  std::vector<std::vector<float>> latent;
+  for (const int threads : {1, 2, 7}) {
+    settings().n_threads = threads;
+    elbo.push_back(cells.posterior().elbo());
+    marginal.push_back(cells.posterior().marginal_ll(7));
+    latent.push_back(cells.posterior().get_latent(false).z.values);
+  }
+  settings().n_threads = before;
+  EXPECT_TRUE(elbo[0] == elbo[1] && elbo[0] == elbo[2]);
+  EXPECT_TRUE(marginal[0] == marginal[1] && marginal[0] == marginal[2]);
+  EXPECT_TRUE(latent[0] == latent[1] && latent[0] == latent[2]);
+}
+
+TEST(Posterior, GivesALatentMeanThatDoesNotDependOnTheMinibatchSize) {
+  const Example cells = example();
+  const auto large = cells.posterior({.batch_size = 300}).get_latent().z.values;
+  const auto small = cells.posterior({.batch_size = 7}).get_latent().z.values;
+  ASSERT_EQ(large.size(), small.size());
+  for (std::size_t i = 0; i < large.size(); ++i) ASSERT_NEAR(large[i], small[i], 1e-4);
+}
+
+TEST(Posterior, KeepsTheOrderOfItsIndices) {
+  const Example cells = example();
+  const auto all = cells.posterior().get_latent();
+  const Posterior some(cells.model, cells.dataset, {299, 0, 150});
+  const auto picked = some.get_latent();
+  EXPECT_EQ(picked.z.n_cells, 3);
+  EXPECT_EQ(picked.labels[0], cells.dataset->labels()[299]);
+  EXPECT_NEAR(picked.z.values[0], all.z.values[299 * 3], 1e-4);
+  EXPECT_NEAR(picked.z.values[3], all.z.values[0], 1e-4);
+}
+
+TEST(Posterior, BoundsTheMarginalLikelihoodFromAbove) {
+  const Example cells = example();
+  const double elbo = cells.posterior().elbo();
+  const double one = cells.posterior().marginal_ll(1);
+  const double many = cells.posterior().marginal_ll(60);
+  EXPECT_LT(many, elbo);
+  EXPECT_LT(many, one);
+  EXPECT_LT(cells.posterior().reconstruction_error(), elbo);
+}
+
+TEST(Posterior, LeavesTheModelInItsMode) {
+  const Example cells = example();
+  cells.model->train();
+  cells.posterior().elbo();
+  EXPECT_TRUE(cells.model->is_training());
+  cells.model->eval();
+  cells.posterior().elbo();
+  EXPECT_FALSE(cells.model->is_training());
+}
+
+TEST(Posterior, RefusesWhatHasNoAnswer) {
+  const Example cells = example(LatentDistribution::ln);
+  EXPECT_THROW(cells.posterior().marginal_ll(3), InputError);
+  EXPECT_THROW(Posterior(cells.model, cells.dataset, {0, 300}), InputError);
+  EXPECT_THROW(Posterior(cells.model, cells.dataset, std::vector<std::int64_t>{}).elbo(), InputError);
+  const auto other = std::make_shared<VAE>(VaeOptions{.n_input = 5}, 1);
+  EXPECT_THROW(Posterior(other, cells.dataset), InputError);
+}
+
+TEST(PosteriorMetrics, SayWhyTheyHaveNoValue) {
+  const Example ln = example(LatentDistribution::ln);
+  EXPECT_NE(posterior_metric("marginal_ll").why_undefined(ln.posterior()), "");
+  const Example normal = example();
+  EXPECT_EQ(posterior_metric("marginal_ll").why_undefined(normal.posterior()), "");
+  EXPECT_EQ(posterior_metric("entropy_batch_mixing").why_undefined(normal.posterior()), "");
+  const Posterior one_batch(normal.model, normal.dataset, {0, 1, 2});
+  EXPECT_NE(posterior_metric("entropy_batch_mixing").why_undefined(one_batch), "");
+  EXPECT_NE(posterior_metric("ari").why_undefined(one_batch), "");
+  EXPECT_THROW(posterior_metric("elbw"), InputError);
+}
+
+/// What the golden posterior cases hold that exists here already, with the draws they recorded.
+TEST(PosteriorGolden, ReproducesTheReference) {
+  const std::string path = testing::golden_dir() + "/posterior_vae_zinb_genebatch_b2.h5";
+  const auto file = io::Hdf5File::open(path);
+  const auto read = [&](const std::string& name) {
+    const auto array = file.read<float>(name);
+    return at::tensor(array.values).view(array.shape);
+  };
+  const at::Tensor x = read("inputs/x");
+  const auto batches = file.read<std::int64_t>("inputs/batch_index").values;
+  auto dataset = std::make_shared<GeneExpressionDataset>();
+  PopulateOptions populate;
+  populate.batch_indices = batches;
+  const std::span counts(x.data_ptr<float>(), static_cast<std::size_t>(x.numel()));
+  dataset->populate_from_data(CountMatrix::from_dense(x.size(0), x.size(1), counts), populate);
+  const auto model = std::make_shared<VAE>(VaeOptions{.n_input = 20, .n_batch = 2, .n_hidden = 12, .n_latent = 4,
+                                                      .dropout_rate = 0, .dispersion = Dispersion::gene_batch});
+  std::vector<io::NamedTensor> state;
+  for (const auto& name : file.children("weights")) {
+    const bool whole = name.ends_with("num_batches_tracked");
+    state.push_back(to_named_tensor(
+        name, whole ? at::tensor(file.read<std::int64_t>("weights/" + name).values).view({}) : read("weights/" + name)));
+  }
+  load_state_dict(*model, state, path);
+
+  Posterior posterior(model, dataset, {.batch_size = 10});
+  posterior.set_noise([&](std::string_view purpose, std::int64_t minibatch, std::int64_t sample) {
+    const std::string tape = "noise/" + std::string(purpose);
+    const std::string at_sample = purpose == "marginal_ll" ? "@" + std::to_string(sample) : "";
+    std::map<std::string, at::Tensor> draws;
+    for (const char* name : {"z", "l"}) {
+      draws[name] = read(tape + "/" + name + at_sample + "/mb" + std::to_string(minibatch));
+    }
+    return std::make_unique<RecordedNoise>(std::move(draws));
+  });
+  const auto expect = [&](const std::string& what, double got) {
+    const double expected = file.read<double>("expected/" + what + "/value").values[0];
+    EXPECT_NEAR(got, expected, 1e-4 * std::abs(expected)) << what;
+  };
+  expect("elbo", posterior.elbo());
+  expect("reconstruction_error", posterior.reconstruction_error());
+  expect("marginal_ll", posterior.marginal_ll(4));
+  posterior.set_noise({});
+  const auto latent = posterior.get_latent().z.values;
+  const auto expected = file.read<float>("expected/get_latent_mean/latent").values;
+  for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(latent[i], expected[i], 1e-4);
+}
+
+}  // namespace
+}  // namespace scvi
