@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
@@ -233,10 +234,19 @@ int* descriptor_of(hid_t file) {
   return H5Fget_vfd_handle(file, H5P_DEFAULT, &descriptor) >= 0 ? static_cast<int*>(descriptor) : nullptr;
 }
 
+/// Whether a write has ever failed.
+std::atomic<bool> has_diverted{false};
+
 }  // namespace
+
+Quiet::~Quiet() {
+  // A failed write leaves traces in HDF5 that it complains about at the end of the program. They mean nothing to a user.
+  if (!has_diverted) H5Eset_auto2(H5E_DEFAULT, print_, data_);
+}
 
 void divert_writes(hid_t object) {
   const Quiet quiet;
+  has_diverted = true;
   const Hdf5Handle file(H5Iget_file_id(object));
   const int* const descriptor = file ? descriptor_of(file.id()) : nullptr;
   if (descriptor == nullptr || is_diverted(file.id())) return;

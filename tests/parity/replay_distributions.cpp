@@ -98,9 +98,9 @@ void replay_pieces(const GoldenCase& golden, Comparison& comparison) {
   };
   expect("kl_normal", kl_normal(in("q_mean"), in("q_var"), in("p_mean"), in("p_var")));
   expect("kl_beta", kl_beta(in("beta_q_a"), in("beta_q_b"), in("beta_p_a"), in("beta_p_b")));
-  expect("kl_categorical", kl_categorical(in("cat_q"), in("cat_p")));
+  expect("kl_categorical", kl_categorical(in("cat_p"), in("cat_q")));
   expect("gamma_sample_grad", gamma_sample_gradient(in("gamma_concentration"), in("gamma_sample")));
-  expect("normal_log_prob", normal_log_prob(in("p_mean"), in("q_mean"), in("q_var")));
+  expect("normal_log_prob", normal_log_prob(in("q_mean"), in("p_mean"), in("p_var")));
 }
 
 }  // namespace
