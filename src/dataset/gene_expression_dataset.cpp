@@ -1,7 +1,6 @@
 #include "scvi/dataset/gene_expression_dataset.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <map>
 #include <numeric>
@@ -10,11 +9,11 @@
 
 #include "argsort.hpp"
 #include "columns.hpp"
+#include "corruption.hpp"
 #include "count_check.hpp"
+#include "gene_selection.hpp"
 #include "scvi/core/error.hpp"
 #include "scvi/core/logging.hpp"
-#include "scvi/core/parallel.hpp"
-#include "scvi/core/random.hpp"
 #include "scvi/core/text.hpp"
 
 namespace scvi {
@@ -33,8 +32,6 @@ constexpr const char* kCellTypes = "cell_types";
 constexpr const char* kGeneNames = "gene_names";
 constexpr const char* kCorruptedX = "corrupted_X";
 constexpr const char* kProtectedAttribute = "X";
-constexpr double kUniformKeepProbability = 0.9;
-constexpr double kBinomialProbability = 0.2;
 
 std::vector<std::int64_t> counting(std::int64_t n) {
   std::vector<std::int64_t> numbers(static_cast<std::size_t>(n));
@@ -136,151 +133,6 @@ std::vector<std::int64_t> cells_with_total(const CountMatrix& counts, double min
   return cells;
 }
 
-/// Sums over the cells of each of `n_groups` groups, gene by gene: add(sums, gene, count) for every non-zero entry.
-/// Partial sums are kept per range of cells and added in order, so threads do not change the result.
-template <class Add>
-std::vector<double> gene_sums(const CountMatrix& counts, std::span<const std::int64_t> group_of_cell,
-                              std::int64_t n_groups, Add&& add) {
-  constexpr std::int64_t kRanges = 16;
-  constexpr std::int64_t kMinCellsPerRange = 512;
-  const std::int64_t n_genes = counts.n_genes();
-  const auto size = static_cast<std::size_t>(n_groups * n_genes);
-  const std::int64_t chunk = std::max(kMinCellsPerRange, (counts.n_cells() + kRanges - 1) / kRanges);
-  std::vector<std::vector<double>> partial(static_cast<std::size_t>(chunk_count(counts.n_cells(), chunk)));
-  parallel_for(counts.n_cells(), chunk, [&](std::int64_t begin, std::int64_t end) {
-    std::vector<double>& sums = partial[begin / chunk];
-    sums.assign(size, 0);
-    for (std::int64_t cell = begin; cell < end; ++cell) {
-      double* group = sums.data() + (group_of_cell.empty() ? 0 : group_of_cell[cell]) * n_genes;
-      counts.for_each_nonzero(cell, [&](std::int64_t gene, float count) { add(group[gene], count); });
-    }
-  });
-  std::vector<double> total(size, 0);
-  for (const std::vector<double>& sums : partial) {
-    std::transform(total.begin(), total.end(), sums.begin(), total.begin(), std::plus<>());
-  }
-  return total;
-}
-
-void add_count(double& sum, float count) {
-  sum += count;
-}
-void add_square(double& sum, float count) {
-  sum += static_cast<double>(count) * count;
-}
-
-/// Population variance per gene. Sums of whole numbers are exact, so genes with the same counts tie exactly.
-std::vector<double> gene_variances(const CountMatrix& counts) {
-  const std::vector<double> sums = gene_sums(counts, {}, 1, add_count);
-  std::vector<double> variances = gene_sums(counts, {}, 1, add_square);
-  const auto n_cells = static_cast<double>(counts.n_cells());
-  for (std::size_t gene = 0; gene < sums.size(); ++gene) {
-    const double mean = sums[gene] / n_cells;
-    variances[gene] = std::max(0.0, variances[gene] / n_cells - mean * mean);
-  }
-  return variances;
-}
-
-std::vector<std::int64_t> most_variable_genes(const GeneExpressionDataset& dataset,
-                                              std::optional<std::int64_t> new_n_genes) {
-  if (!new_n_genes) {
-    throw InputError(
-        {.problem = "needs the number or the ratio of genes to keep", .field = "gene selection 'variance'"});
-  }
-  return dataset_detail::numpy_largest(gene_variances(dataset.X()), *new_n_genes);
-}
-
-struct SelectionMode {
-  GeneSelectionMode mode;
-  const char* name;
-  /// Genes to keep, in their new order; nullptr where the mode cannot be run.
-  std::vector<std::int64_t> (*select)(const GeneExpressionDataset&, std::optional<std::int64_t> new_n_genes);
-};
-
-constexpr std::array kSelectionModes{
-    SelectionMode{GeneSelectionMode::variance, "variance", &most_variable_genes},
-    SelectionMode{GeneSelectionMode::seurat_v2, "seurat_v2", nullptr},
-    SelectionMode{GeneSelectionMode::cell_ranger, "cell_ranger", nullptr},
-    SelectionMode{GeneSelectionMode::seurat_v3, "seurat_v3", nullptr},
-};
-
-const SelectionMode& selection_mode(GeneSelectionMode mode) {
-  return *std::find_if(kSelectionModes.begin(), kSelectionModes.end(), [&](const auto& m) { return m.mode == mode; });
-}
-
-/// Chooses exactly `needed` out of `n` entries seen one after the other, each set equally likely.
-class EntryChooser {
- public:
-  EntryChooser(std::int64_t n, std::int64_t needed) : left_(n), needed_(needed) {}
-  bool take(RandomStream& stream) {
-    const bool taken = stream.uniform() * static_cast<double>(left_--) < static_cast<double>(needed_);
-    needed_ -= taken;
-    return taken;
-  }
-
- private:
-  std::int64_t left_;
-  std::int64_t needed_;
-};
-
-std::int64_t n_corruptible(const CountMatrix& counts, Corruption corruption) {
-  return corruption == Corruption::uniform ? counts.n_nonzero() : counts.n_cells() * counts.n_genes();
-}
-
-/// A copy in which every entry that may be chosen, in row order, is replaced by new_value(position, count).
-template <class NewValue>
-CountMatrix corrupted_copy(const CountMatrix& counts, Corruption corruption, NewValue&& new_value) {
-  CountMatrixBuilder builder(counts.n_genes(), counts.n_cells(), counts.n_nonzero());
-  const bool zeros_too = corruption == Corruption::binomial;
-  std::vector<float> row(static_cast<std::size_t>(counts.n_genes()));
-  std::vector<std::int32_t> genes;
-  std::vector<float> values;
-  std::int64_t position = 0;
-  for (std::int64_t cell = 0; cell < counts.n_cells(); ++cell) {
-    counts.gather_dense(std::span(&cell, 1), row.data());
-    genes.clear();
-    values.clear();
-    for (std::int64_t gene = 0; gene < counts.n_genes(); ++gene) {
-      if (row[gene] == 0 && !zeros_too) continue;
-      const float value = new_value(position++, row[gene]);
-      if (value == 0) continue;
-      genes.push_back(static_cast<std::int32_t>(gene));
-      values.push_back(value);
-    }
-    builder.append_cell(genes, values);
-  }
-  CountMatrix corrupted = std::move(builder).finish();
-  return counts.is_sparse() ? std::move(corrupted) : corrupted.to_dense();
-}
-
-/// (position, draw) by position. @throws InputError when the draws do not fit
-std::vector<std::pair<std::int64_t, std::int64_t>> ordered_draws(const CorruptionDraws& draws, std::int64_t n,
-                                                                 Corruption corruption) {
-  const auto fail = [](const std::string& problem) {
-    throw InputError({.problem = problem, .field = "draws of a corruption"});
-  };
-  if (draws.choice.size() != draws.values.size()) {
-    fail("have " + std::to_string(draws.choice.size()) + " entries but " + std::to_string(draws.values.size()) +
-         " values");
-  }
-  std::vector<std::pair<std::int64_t, std::int64_t>> ordered;
-  ordered.reserve(draws.choice.size());
-  for (std::size_t i = 0; i < draws.choice.size(); ++i) {
-    const std::int64_t value = draws.values[i];
-    if (draws.choice[i] < 0 || draws.choice[i] >= n) {
-      fail("choose entry " + std::to_string(draws.choice[i]) + " of " + std::to_string(n));
-    }
-    if (value < 0 || (corruption == Corruption::uniform && value > 1))
-      fail("hold the value " + std::to_string(value));
-    ordered.emplace_back(draws.choice[i], value);
-  }
-  std::sort(ordered.begin(), ordered.end());
-  const auto same_entry = [](const auto& a, const auto& b) { return a.first == b.first; };
-  const auto twice = std::adjacent_find(ordered.begin(), ordered.end(), same_entry);
-  if (twice != ordered.end()) fail("choose entry " + std::to_string(twice->first) + " twice");
-  return ordered;
-}
-
 std::string percent(double share) {
   return number_text(std::round(share * 1e4) / 100) + " %";
 }
@@ -290,36 +142,6 @@ void append_line(std::string& text, const std::string& name, const std::vector<s
 }
 
 }  // namespace
-
-GeneSelectionMode parse_gene_selection_mode(std::string_view name) {
-  for (const SelectionMode& mode : kSelectionModes) {
-    if (name == mode.name) return mode.mode;
-  }
-  const auto names = names_of(kSelectionModes, [](const SelectionMode& mode) { return mode.name; });
-  throw InputError({.problem = "'" + std::string(name) + "' is unknown",
-                    .field = "mode of gene selection",
-                    .remedy = suggest(name, names)});
-}
-
-std::string gene_selection_mode_name(GeneSelectionMode mode) {
-  return selection_mode(mode).name;
-}
-
-std::vector<std::string> available_gene_selection_modes() {
-  std::vector<std::string> names;
-  for (const SelectionMode& mode : kSelectionModes) {
-    if (mode.select != nullptr) names.emplace_back(mode.name);
-  }
-  return names;
-}
-
-Corruption parse_corruption(std::string_view name) {
-  if (name == "uniform") return Corruption::uniform;
-  if (name == "binomial") return Corruption::binomial;
-  throw InputError({.problem = "'" + std::string(name) + "' is unknown",
-                    .field = "kind of corruption",
-                    .remedy = "there are: uniform, binomial"});
-}
 
 RemappedCategories remap_categories(std::span<const std::int64_t> categories) {
   std::map<std::int64_t, std::int64_t> code_of;
@@ -762,12 +584,7 @@ void GeneExpressionDataset::select_genes(CountMatrix selected, std::span<const s
 void GeneExpressionDataset::subsample_genes(const SubsampleGenesOptions& options) {
   if (options.subset_genes) return update_genes(*options.subset_genes);
   if (options.subset_gene_names) return update_genes(genes_to_index(*options.subset_gene_names));
-  const SelectionMode& mode = selection_mode(options.mode);
-  if (mode.select == nullptr) {
-    throw InputError({.problem = "'" + std::string(mode.name) + "' is not available in this version",
-                      .field = "mode of gene selection",
-                      .remedy = "choose one of: " + join_some(available_gene_selection_modes())});
-  }
+  dataset_detail::require_available(options.mode);
   std::optional<std::int64_t> new_n_genes = options.new_n_genes;
   if (options.new_ratio_genes) {
     const double ratio = *options.new_ratio_genes;
@@ -786,13 +603,14 @@ void GeneExpressionDataset::subsample_genes(const SubsampleGenesOptions& options
              " were asked for");
     return;
   }
-  update_genes(mode.select(*this, new_n_genes));
+  update_genes(dataset_detail::select_genes(*this, options.mode, new_n_genes));
 }
 
 void GeneExpressionDataset::filter_genes_by_count(double min_count, bool per_batch) {
   const std::int64_t n_groups = per_batch ? n_batches() : 1;
   const std::vector<std::int64_t> no_groups;
-  const std::vector<double> totals = gene_sums(X_, per_batch ? batch_indices() : no_groups, n_groups, add_count);
+  const std::vector<double> totals =
+      dataset_detail::gene_totals(X_, per_batch ? batch_indices() : no_groups, n_groups);
   std::vector<bool> used(static_cast<std::size_t>(n_groups), !per_batch);
   if (per_batch) {
     for (const std::int64_t batch : batch_indices()) used[batch] = true;
@@ -929,30 +747,11 @@ void GeneExpressionDataset::subsample_cells_ratio(double ratio) {
 }
 
 void GeneExpressionDataset::corrupt(const CorruptOptions& options) {
-  if (!(options.rate >= 0 && options.rate <= 1)) {
-    throw InputError(
-        {.problem = "is " + number_text(options.rate) + ", expected 0 to 1", .field = "rate of corruption"});
-  }
-  const std::int64_t n = n_corruptible(X_, options.corruption);
-  EntryChooser chooser(n, static_cast<std::int64_t>(std::floor(options.rate * static_cast<double>(n))));
-  RandomStream stream(options.seed, "corrupt");
-  const auto damaged = [&](std::int64_t, float count) {
-    if (!chooser.take(stream)) return count;
-    if (options.corruption == Corruption::uniform) return stream.uniform() < kUniformKeepProbability ? count : 0.0F;
-    return static_cast<float>(stream.binomial(static_cast<std::int64_t>(count), kBinomialProbability));
-  };
-  register_dataset_version(kCorruptedX, corrupted_copy(X_, options.corruption, damaged));
+  register_dataset_version(kCorruptedX, dataset_detail::corrupted_copy(X_, options));
 }
 
 void GeneExpressionDataset::corrupt(Corruption corruption, const CorruptionDraws& draws) {
-  const auto ordered = ordered_draws(draws, n_corruptible(X_, corruption), corruption);
-  auto next = ordered.begin();
-  const auto replayed = [&](std::int64_t position, float count) {
-    if (next == ordered.end() || next->first != position) return count;
-    const auto draw = static_cast<float>((next++)->second);
-    return corruption == Corruption::uniform ? count * draw : draw;
-  };
-  register_dataset_version(kCorruptedX, corrupted_copy(X_, corruption, replayed));
+  register_dataset_version(kCorruptedX, dataset_detail::corrupted_copy(X_, corruption, draws));
 }
 
 std::string GeneExpressionDataset::description() const {

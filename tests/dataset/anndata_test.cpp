@@ -406,15 +406,26 @@ TEST(RealAnnData, TheReferencesFixtureLoadsInFull) {
   EXPECT_EQ(dataset.nb_genes(), file.n_vars());
 }
 
-TEST(RealAnnData, ProteinsOfACiteSeqExperiment) {
+TEST(RealAnnData, ProteinsOfCiteSeqExperiments) {
   SCVI_REQUIRE_TEST_DATA();
-  const io::H5adFile file(testing::test_data_dir() + "/pbmc_citeseq/pbmc_5k_protein_v3.h5ad");
-  const auto dataset = load_anndata(file, {.on_duplicate_genes = DuplicateGenes::make_unique,
-                                           .measurements = {{"protein_expression", "protein_names"}}});
-  EXPECT_EQ(dataset.nb_cells(), 200);
-  EXPECT_EQ(dataset.nb_genes(), 16581);
-  EXPECT_EQ(dataset.cell_measurement("protein_expression").columns.size(), 14U);
-  EXPECT_EQ(dataset.cell_measurement("protein_expression").data.size(), 200U * 14U);
+  struct Expected {
+    const char* name;
+    std::int64_t n_genes;
+    std::size_t n_proteins;
+    double total;
+  };
+  for (const auto& [name, n_genes, n_proteins, total] : {Expected{"pbmc_5k_protein_v3.h5ad", 16581, 29, 628093},
+                                                         Expected{"pbmc_10k_protein_v3.h5ad", 16727, 14, 1243127}}) {
+    const io::H5adFile file(testing::test_data_dir() + "/pbmc_citeseq/" + name);
+    const auto dataset = load_anndata(file, {.on_duplicate_genes = DuplicateGenes::make_unique,
+                                             .measurements = {{"protein_expression", "protein_names"}}});
+    EXPECT_EQ(dataset.nb_cells(), 200);
+    EXPECT_EQ(dataset.nb_genes(), n_genes);
+    const CellMeasurement& proteins = dataset.cell_measurement("protein_expression");
+    EXPECT_EQ(proteins.columns.size(), n_proteins);
+    EXPECT_EQ(proteins.columns.front(), "CD3_TotalSeqB");
+    EXPECT_EQ(std::accumulate(proteins.data.begin(), proteins.data.end(), 0.0), total);
+  }
 }
 
 }  // namespace
