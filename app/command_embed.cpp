@@ -55,8 +55,8 @@ int embed(const Arguments& arguments) {
       {.layer = options.layer, .layer_given = layer->count() > 0, .drop_empty_cells = false, .with_batches = false,
        .keep_attributes = false});
   saved.model->to(device_of(options.device));
-  const Posterior posterior(saved.model, dataset,
-                            {.batch_size = options.batch_size, .seed = options.seed, .corrupted = false,
+  const auto posterior = Posterior::of_all_cells(
+      saved.model, dataset, {.batch_size = options.batch_size, .seed = options.seed, .corrupted = false,
                              .name = "embed"});
   CellArray latent = posterior.get_latent().z;
   const CellArray log_library = posterior.get_library();

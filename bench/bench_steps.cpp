@@ -57,7 +57,7 @@ void training_step(benchmark::State& state) {
 void latent(benchmark::State& state) {
   const Setting setting = make_setting(state.range(0), state.range(1));
   scvi::settings().n_threads = static_cast<int>(state.range(2));
-  const scvi::Posterior posterior(setting.model, setting.dataset);
+  const auto posterior = scvi::Posterior::of_all_cells(setting.model, setting.dataset);
   std::int64_t cells = 0;
   for (auto _ : state) {
     benchmark::DoNotOptimize(posterior.get_latent().z.values.data());

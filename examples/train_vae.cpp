@@ -30,7 +30,7 @@ int main() try {
   scvi::UnsupervisedTrainer trainer(model, dataset, options, warmup);
   trainer.train({.n_epochs = 40});
 
-  const scvi::Posterior all(model, dataset);
+  const auto all = scvi::Posterior::of_all_cells(model, dataset);
   std::cout << "held-out elbo " << trainer.test_set().elbo() << " nats per cell, adjusted Rand index of the clusters "
             << scvi::posterior_metric("ari").compute(all) << "\n";
   return 0;

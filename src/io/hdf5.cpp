@@ -538,15 +538,12 @@ std::vector<std::string> Hdf5File::attribute_strings(const std::string& path, co
         {.problem = "holds " + open.info.type_name + " where text is expected", .file = path_, .field = place});
   const std::size_t size = static_cast<std::size_t>(open.info.size());
   if (size == 0) return {};
-  hdf5::TextDecoder decoder(open.type.id(), path_, place);
-  std::vector<char> raw(size * open.item_bytes, 0);
-  checked(path_, place, "cannot be read", [&] { return H5Aread(attribute.id(), open.type.id(), raw.data()); });
+  hdf5::TextDecoder decoder(attribute.id(), open.type.id(), path_, place, file_bytes_);
+  std::vector<char> raw(size * decoder.item_bytes(), 0);
+  checked(path_, place, "cannot be read", [&] { return H5Aread(attribute.id(), decoder.memory_type(), raw.data()); });
   std::vector<std::string> texts;
-  for (std::size_t item = 0; item < size; ++item) texts.push_back(decoder.decode(raw.data() + item * open.item_bytes));
-  if (decoder.is_variable()) {
-    const Hdf5Handle space(H5Aget_space(attribute.id()));
-    quietly([&] { return H5Dvlen_reclaim(open.type.id(), space.id(), H5P_DEFAULT, raw.data()); });
-  }
+  for (std::size_t item = 0; item < size; ++item)
+    texts.push_back(decoder.decode(raw.data() + item * decoder.item_bytes()));
   decoder.finish();
   return texts;
 }

@@ -21,11 +21,6 @@ void for_row_stretches(std::int64_t n_rows, std::int64_t row_bytes, std::int64_t
   for (std::int64_t first = 0; first < n_rows; first += step) use(first, std::min(step, n_rows - first));
 }
 
-/// Room for variable-length text: all of it lies in the file, uncompressed, and each piece is rounded up.
-std::size_t text_budget(std::int64_t file_bytes, std::int64_t n_texts) {
-  return static_cast<std::size_t>(file_bytes + 16 * n_texts);
-}
-
 }  // namespace
 
 std::int64_t Hdf5Info::size() const {
@@ -68,19 +63,22 @@ void Hdf5Dataset::check_range(std::int64_t first, std::int64_t count) const {
                      .field = path_});
 }
 
-template <class T>
-void Hdf5Dataset::read_slab(std::span<const std::int64_t> first, std::span<const std::int64_t> count, T* out) const {
-  if (std::any_of(count.begin(), count.end(), [](std::int64_t extent) { return extent == 0; })) return;
-  const std::vector<hsize_t> start(first.begin(), first.end());
-  const std::vector<hsize_t> extent(count.begin(), count.end());
-  const int rank = static_cast<int>(extent.size());
+void Hdf5Dataset::read_raw_rows(std::int64_t first, std::int64_t count, std::int64_t memory_type, void* out) const {
+  std::vector<hsize_t> extent(info_.shape.begin(), info_.shape.end());
+  std::vector<hsize_t> start(extent.size(), 0);
+  if (!extent.empty()) {
+    start[0] = static_cast<hsize_t>(first);
+    extent[0] = static_cast<hsize_t>(count);
+  }
+  if (std::find(extent.begin(), extent.end(), hsize_t{0}) != extent.end()) return;
   const hdf5::ChunkScope scope(*this);
   checked(file_, path_, kUnreadable, [&]() -> herr_t {
+    if (extent.empty()) return H5Dread(id(), memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, out);
     const Hdf5Handle space(H5Dget_space(id()));
-    const Hdf5Handle memory(H5Screate_simple(rank, extent.data(), nullptr));
+    const Hdf5Handle memory(H5Screate_simple(static_cast<int>(extent.size()), extent.data(), nullptr));
     if (!space || !memory) return -1;
     if (H5Sselect_hyperslab(space.id(), H5S_SELECT_SET, start.data(), nullptr, extent.data(), nullptr) < 0) return -1;
-    return H5Dread(id(), native_type<T>(), memory.id(), space.id(), H5P_DEFAULT, out);
+    return H5Dread(id(), memory_type, memory.id(), space.id(), H5P_DEFAULT, out);
   });
 }
 
@@ -88,11 +86,7 @@ template <class T>
 void Hdf5Dataset::read_rows(std::int64_t first, std::int64_t count, T* out) const {
   require_numbers();
   check_range(first, count);
-  std::vector<std::int64_t> start(info_.shape.size(), 0);
-  std::vector<std::int64_t> extent = info_.shape;
-  start[0] = first;
-  extent[0] = count;
-  read_slab<T>(start, extent, out);
+  read_raw_rows(first, count, native_type<T>(), out);
 }
 
 template <class T>
@@ -119,39 +113,19 @@ std::vector<std::string> Hdf5Dataset::read_strings() const {
   const std::int64_t size = info_.size();
   if (size == 0) return {};
   const Hdf5Handle type(checked(file_, path_, kUnreadable, [&] { return H5Dget_type(id()); }));
-  hdf5::TextDecoder decoder(type.id(), file_, path_);
+  hdf5::TextDecoder decoder(id(), type.id(), file_, path_, file_bytes_);
   const std::int64_t item_bytes = static_cast<std::int64_t>(decoder.item_bytes());
   check_plausible(item_bytes);
 
   const std::int64_t n_rows = info_.shape.empty() ? 1 : info_.shape[0];
   const std::int64_t row_items = size / n_rows;
-  std::vector<std::int64_t> start(info_.shape.size(), 0);
-  std::vector<std::int64_t> extent = info_.shape;
-  std::int64_t budget = static_cast<std::int64_t>(text_budget(file_bytes_, size));
   std::vector<std::string> texts;
   std::vector<char> raw;
-  const hdf5::ChunkScope scope(*this);
   for_row_stretches(n_rows, row_items * item_bytes, 1 << 20, [&](std::int64_t first, std::int64_t count) {
-    hdf5::TextArena arena(static_cast<std::size_t>(budget));
     raw.assign(static_cast<std::size_t>(count * row_items * item_bytes), 0);
-    checked(file_, path_, kUnreadable, [&]() -> herr_t {
-      const Hdf5Handle transfer = arena.make_transfer();
-      if (info_.shape.empty()) return H5Dread(id(), type.id(), H5S_ALL, H5S_ALL, transfer.id(), raw.data());
-      start[0] = first;
-      extent[0] = count;
-      const std::vector<hsize_t> from(start.begin(), start.end());
-      const std::vector<hsize_t> many(extent.begin(), extent.end());
-      const Hdf5Handle space(H5Dget_space(id()));
-      const Hdf5Handle memory(H5Screate_simple(static_cast<int>(many.size()), many.data(), nullptr));
-      if (!space || !memory) return -1;
-      if (H5Sselect_hyperslab(space.id(), H5S_SELECT_SET, from.data(), nullptr, many.data(), nullptr) < 0) return -1;
-      return H5Dread(id(), type.id(), memory.id(), space.id(), transfer.id(), raw.data());
-    });
-    for (std::int64_t item = 0; item < count * row_items; ++item) {
+    read_raw_rows(first, count, decoder.memory_type(), raw.data());
+    for (std::int64_t item = 0; item < count * row_items; ++item)
       texts.push_back(decoder.decode(raw.data() + item * item_bytes));
-      if (decoder.is_variable()) budget -= static_cast<std::int64_t>(texts.back().size());
-    }
-    if (budget < 0) budget = 0;
   });
   decoder.finish();
   return texts;
@@ -161,7 +135,7 @@ namespace {
 
 /// Reads one member of every record of a compound dataset; `memory_type` is the member's type in memory.
 void read_member(const Hdf5Dataset& dataset, const std::string& file, std::size_t field, hid_t memory_type,
-                 hid_t transfer, void* out) {
+                 void* out) {
   const hdf5::ChunkScope scope(dataset);
   checked(file, dataset.path(), kUnreadable, [&]() -> herr_t {
     const Hdf5Handle file_type(H5Dget_type(dataset.id()));
@@ -170,7 +144,7 @@ void read_member(const Hdf5Dataset& dataset, const std::string& file, std::size_
         H5Tget_member_name(file_type.id(), static_cast<unsigned>(field)), H5free_memory);
     const Hdf5Handle record(H5Tcreate(H5T_COMPOUND, H5Tget_size(memory_type)));
     if (!name || !record || H5Tinsert(record.id(), name.get(), 0, memory_type) < 0) return -1;
-    return H5Dread(dataset.id(), record.id(), H5S_ALL, H5S_ALL, transfer, out);
+    return H5Dread(dataset.id(), record.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, out);
   });
 }
 
@@ -190,7 +164,7 @@ std::vector<T> Hdf5Dataset::read_field(std::size_t field) const {
   const hsize_t extent = static_cast<hsize_t>(what.n_values);
   const Hdf5Handle array(
       hdf5::quietly([&] { return what.n_values > 1 ? H5Tarray_create2(native_type<T>(), 1, &extent) : hid_t{-1}; }));
-  read_member(*this, file_, field, array ? array.id() : native_type<T>(), H5P_DEFAULT, values.data());
+  read_member(*this, file_, field, array ? array.id() : native_type<T>(), values.data());
   return values;
 }
 
@@ -205,12 +179,10 @@ std::vector<std::string> Hdf5Dataset::read_string_field(std::size_t field) const
   const Hdf5Handle record(checked(file_, path_, kUnreadable, [&] { return H5Dget_type(id()); }));
   const Hdf5Handle type(checked(file_, path_, kUnreadable,
                                 [&] { return H5Tget_member_type(record.id(), static_cast<unsigned>(field)); }));
-  hdf5::TextDecoder decoder(type.id(), file_, path_ + ", column '" + what.name + "'");
+  hdf5::TextDecoder decoder(id(), type.id(), file_, path_ + ", column '" + what.name + "'", file_bytes_);
   check_plausible(static_cast<std::int64_t>(decoder.item_bytes()));
-  hdf5::TextArena arena(text_budget(file_bytes_, size));
-  const Hdf5Handle transfer = arena.make_transfer();
   std::vector<char> raw(static_cast<std::size_t>(size) * decoder.item_bytes());
-  read_member(*this, file_, field, type.id(), transfer.id(), raw.data());
+  read_member(*this, file_, field, decoder.memory_type(), raw.data());
   std::vector<std::string> texts;
   texts.reserve(static_cast<std::size_t>(size));
   for (std::int64_t item = 0; item < size; ++item)

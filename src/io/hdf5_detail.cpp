@@ -190,16 +190,6 @@ const char* name_of_other(H5T_class_t type_class) {
   }
 }
 
-void* allocate_text(std::size_t size, void* arena) {
-  try {
-    return static_cast<TextArena*>(arena)->allocate(size);
-  } catch (...) {
-    return nullptr;
-  }
-}
-
-void keep_text(void*, void*) {}
-
 Hdf5Field field_of(hid_t compound_type, unsigned index) {
   Hdf5Field field;
   const std::unique_ptr<char, herr_t (*)(void*)> name(H5Tget_member_name(compound_type, index), H5free_memory);
@@ -275,6 +265,7 @@ void prepare_library() {
     static const H5Z_class2_t lzf{H5Z_CLASS_T_VERS,   kLzfFilter, 1, 1, "lzf", nullptr, set_lzf_parameters, run_lzf};
     const Quiet quiet;
     H5Zregister(&lzf);
+    text_reference_type();
   });
 }
 
@@ -409,56 +400,6 @@ Hdf5Info describe(hid_t space, hid_t type, const std::string& file, const std::s
   info.type_name = known.name;
   if (known.value_class == Hdf5Class::compound) info.fields = fields_of(type);
   return info;
-}
-
-void* TextArena::allocate(std::size_t size) {
-  constexpr std::size_t kBlock = 1 << 20;
-  const std::size_t rounded = (size + 7) & ~std::size_t{7};
-  if (rounded < size || rounded > budget_) return nullptr;
-  budget_ -= rounded;
-  if (blocks_.empty() || rounded > block_size_ - used_in_block_) {
-    block_size_ = std::max(kBlock, rounded);
-    // Cleared: where a damaged heap holds fewer bytes than promised, HDF5 leaves the rest as it is.
-    blocks_.push_back(std::make_unique<char[]>(block_size_));
-    used_in_block_ = 0;
-  }
-  char* const at = blocks_.back().get() + used_in_block_;
-  used_in_block_ += rounded;
-  return at;
-}
-
-Hdf5Handle TextArena::make_transfer() {
-  Hdf5Handle list(H5Pcreate(H5P_DATASET_XFER));
-  H5Pset_vlen_mem_manager(list.id(), allocate_text, this, keep_text, nullptr);
-  return list;
-}
-
-TextDecoder::TextDecoder(hid_t type, std::string file, std::string path)
-    : file_(std::move(file)),
-      path_(std::move(path)),
-      variable_(H5Tis_variable_str(type) > 0),
-      space_padded_(H5Tget_strpad(type) == H5T_STR_SPACEPAD),
-      item_bytes_(H5Tget_size(type)) {}
-
-std::string TextDecoder::decode(const char* item) {
-  std::string text;
-  if (variable_) {
-    const char* pointer = nullptr;
-    std::memcpy(&pointer, item, sizeof pointer);
-    if (pointer != nullptr) text = pointer;
-  } else {
-    text.assign(item, ::strnlen(item, item_bytes_));
-    if (space_padded_) text.erase(text.find_last_not_of(' ') + 1);
-  }
-  if (is_valid_utf8(text)) return text;
-  ++n_replaced_;
-  return valid_utf8(text);
-}
-
-void TextDecoder::finish() const {
-  if (n_replaced_ == 0) return;
-  log_warning(file_ + ": " + path_ + ": " + std::to_string(n_replaced_) +
-              (n_replaced_ == 1 ? " text is" : " texts are") + " not valid UTF-8; the bad bytes are shown as \xEF\xBF\xBD");
 }
 
 std::string normalized(const std::string& path) {

@@ -6,6 +6,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -130,28 +132,57 @@ Hdf5Handle make_creation(std::span<const std::int64_t> shape, std::size_t value_
 /// Shape and value type. @throws FormatError for sizes that overflow
 Hdf5Info describe(hid_t space, hid_t type, const std::string& file, const std::string& path);
 
-/// Memory that HDF5 takes variable-length values from: no more than a budget, all given back at once.
-class TextArena {
+/// Where a file keeps variable-length text: collections of texts ("global heaps") that values refer to by address and
+/// number. HDF5 1.10 believes every such reference and every length, and a damaged one makes it read or write anywhere;
+/// so the references are read as they are, and followed here, with every bound checked.
+class TextHeap {
  public:
-  explicit TextArena(std::size_t budget) : budget_(budget) {}
-  void* allocate(std::size_t size);
-  /// A transfer property list that allocates from here. The arena must outlive its use.
-  Hdf5Handle make_transfer();
+  /// Bytes of a reference: length, address of the collection, number in it.
+  static constexpr std::size_t kReferenceBytes = 16;
+
+  /// @param object anything in the file, whose descriptor is used: it must stay open
+  /// @param budget bytes that all texts together may have
+  TextHeap(hid_t object, std::string file, std::string path, std::int64_t budget);
+  std::string text(const char* reference);
 
  private:
-  std::size_t budget_;
-  std::size_t used_in_block_ = 0;
-  std::size_t block_size_ = 0;
-  std::vector<std::unique_ptr<char[]>> blocks_;
+  struct Slot {
+    std::size_t offset = 0;
+    std::size_t size = 0;
+  };
+  struct Collection {
+    std::uint64_t address = 0;
+    std::vector<char> bytes;
+    std::vector<Slot> slots;
+  };
+
+  std::string file_;
+  std::string path_;
+  std::int64_t budget_;
+  int descriptor_ = -1;
+  std::uint64_t base_ = 0;
+  std::uint64_t file_bytes_ = 0;
+  std::vector<Collection> recent_;  ///< a few, in the order of their last use
+
+  [[noreturn]] void damaged(const std::string& problem) const;
+  const Collection& collection_at(std::uint64_t address);
+  Collection load(std::uint64_t address) const;
+  void index_slots(Collection& collection) const;
+  void read_bytes(std::uint64_t address, char* into, std::size_t size) const;
 };
 
-/// Turns bytes as HDF5 hands them over into strings: variable-length (pointers) or fixed (padded).
+/// The type in memory that variable-length text is read as: references for a TextHeap.
+hid_t text_reference_type();
+
+/// Turns bytes as HDF5 hands them over into strings: variable-length (references) or fixed (padded).
 class TextDecoder {
  public:
-  TextDecoder(hid_t type, std::string file, std::string path);
+  /// @param object the dataset or attribute, or its file
+  TextDecoder(hid_t object, hid_t type, const std::string& file, const std::string& path, std::int64_t file_bytes);
+  /// The type to read as, of item_bytes() each.
+  hid_t memory_type() const { return memory_type_; }
   std::size_t item_bytes() const { return item_bytes_; }
-  bool is_variable() const { return variable_; }
-  /// `item` points at one value of the type.
+  /// `item` points at one value of memory_type().
   std::string decode(const char* item);
   /// Warns when something had to be replaced.
   void finish() const;
@@ -159,7 +190,8 @@ class TextDecoder {
  private:
   std::string file_;
   std::string path_;
-  bool variable_ = false;
+  std::optional<TextHeap> heap_;
+  hid_t memory_type_;
   bool space_padded_ = false;
   std::size_t item_bytes_ = 0;
   std::int64_t n_replaced_ = 0;

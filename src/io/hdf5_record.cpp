@@ -2,13 +2,14 @@
 
 #include <algorithm>
 #include <cstring>
+#include <deque>
+#include <optional>
 
 #include "hdf5_detail.hpp"
 #include "utf8.hpp"
 
 namespace scvi::io {
 
-using hdf5::checked;
 using hdf5::quietly;
 
 namespace {
@@ -21,57 +22,32 @@ struct Member {
   std::size_t offset = 0;
 };
 
-/// How the records look before and after.
-class RecordLayout {
+/// Members one after the other.
+class RecordType {
  public:
-  RecordLayout(hid_t old_type, const std::vector<Column>& columns) {
-    const int count = H5Tget_nmembers(old_type);
-    for (int index = 0; index < count; ++index) {
-      const std::unique_ptr<char, herr_t (*)(void*)> name(H5Tget_member_name(old_type, static_cast<unsigned>(index)),
-                                                          H5free_memory);
-      const bool replaced = std::any_of(columns.begin(), columns.end(),
-                                        [&](const Column& column) { return name && column.name == name.get(); });
-      if (name && !replaced) add(kept_, name.get(), H5Tget_member_type(old_type, static_cast<unsigned>(index)));
-    }
-    for (const Column& column : columns) add(added_, column.name, type_for(column));
+  void add(const std::string& name, hid_t type) {
+    members_.push_back({name, Hdf5Handle(type), bytes_});
+    bytes_ += H5Tget_size(type);
   }
-
-  std::size_t record_bytes() const { return bytes_; }
-  const std::vector<Member>& added() const { return added_; }
-
-  /// The records without the added fields, laid out with room for them.
-  Hdf5Handle kept_type() const {
+  std::size_t bytes() const { return bytes_; }
+  const std::vector<Member>& members() const { return members_; }
+  Hdf5Handle make() const {
     Hdf5Handle type(H5Tcreate(H5T_COMPOUND, bytes_));
-    insert(type, kept_);
-    return type;
-  }
-  Hdf5Handle whole_type() const {
-    Hdf5Handle type = kept_type();
-    insert(type, added_);
+    for (const Member& member : members_) H5Tinsert(type.id(), member.name.c_str(), member.offset, member.type.id());
     return type;
   }
 
  private:
-  std::vector<Member> kept_;
-  std::vector<Member> added_;
+  std::vector<Member> members_;
   std::size_t bytes_ = 0;
-
-  void add(std::vector<Member>& members, const std::string& name, hid_t type) {
-    members.push_back({name, Hdf5Handle(type), bytes_});
-    bytes_ += H5Tget_size(type);
-  }
-
-  static void insert(const Hdf5Handle& type, const std::vector<Member>& members) {
-    for (const Member& member : members) H5Tinsert(type.id(), member.name.c_str(), member.offset, member.type.id());
-  }
-
-  static hid_t type_for(const Column& column) {
-    if (std::holds_alternative<std::vector<std::string>>(column.values)) return hdf5::make_text_type().release();
-    if (std::holds_alternative<std::vector<double>>(column.values)) return H5Tcopy(H5T_NATIVE_DOUBLE);
-    if (std::holds_alternative<Boolean>(column.values)) return hdf5::make_boolean_type().release();
-    return H5Tcopy(H5T_NATIVE_INT64);
-  }
 };
+
+hid_t type_for(const Column& column) {
+  if (std::holds_alternative<std::vector<std::string>>(column.values)) return hdf5::make_text_type().release();
+  if (std::holds_alternative<std::vector<double>>(column.values)) return H5Tcopy(H5T_NATIVE_DOUBLE);
+  if (std::holds_alternative<Boolean>(column.values)) return hdf5::make_boolean_type().release();
+  return H5Tcopy(H5T_NATIVE_INT64);
+}
 
 /// Texts that the file will take, kept alive while records point at them.
 std::vector<std::string> texts_to_write(const Column& column) {
@@ -94,24 +70,6 @@ void put_value(const Column& column, const std::vector<std::string>& texts, std:
   }
 }
 
-/// Copies every attribute from one object to another.
-herr_t copy_attribute(hid_t from, const char* name, const H5A_info_t*, void* to) {
-  const Hdf5Handle attribute(H5Aopen(from, name, H5P_DEFAULT));
-  const Hdf5Handle type(attribute ? H5Aget_type(attribute.id()) : -1);
-  const Hdf5Handle space(attribute ? H5Aget_space(attribute.id()) : -1);
-  if (!type || !space) return -1;
-  const hssize_t count = H5Sget_simple_extent_npoints(space.id());
-  std::vector<char> values(static_cast<std::size_t>(std::max<hssize_t>(count, 0)) * H5Tget_size(type.id()) + 1);
-  const Hdf5Handle copy(
-      H5Acreate2(*static_cast<hid_t*>(to), name, type.id(), space.id(), H5P_DEFAULT, H5P_DEFAULT));
-  if (!copy) return -1;
-  if (count <= 0) return 0;
-  if (H5Aread(attribute.id(), type.id(), values.data()) < 0) return -1;
-  const herr_t written = H5Awrite(copy.id(), type.id(), values.data());
-  H5Dvlen_reclaim(type.id(), space.id(), H5P_DEFAULT, values.data());
-  return written;
-}
-
 /// Layout and filters as they were, but without a fill value, which would be of the old type.
 Hdf5Handle creation_like(hid_t dataset) {
   Hdf5Handle list(H5Dget_create_plist(dataset));
@@ -124,32 +82,32 @@ Hdf5Handle creation_like(hid_t dataset) {
 class RecordRewriter {
  public:
   RecordRewriter(Hdf5File& file, const std::string& path, const std::vector<Column>& columns)
-      : file_(file),
-        path_(path),
-        columns_(columns),
-        old_(file.open_dataset(path)),
-        layout_(Hdf5Handle(H5Dget_type(old_.id())).id(), columns) {
-    for (const Column& column : columns) texts_.push_back(texts_to_write(column));
+      : file_(file), path_(path), columns_(columns), old_(file.open_dataset(path)) {
+    const hdf5::Quiet quiet;
+    const Hdf5Handle old_type(H5Dget_type(old_.id()));
+    const int count = H5Tget_nmembers(old_type.id());
+    for (int index = 0; index < count; ++index) keep_member(old_type.id(), static_cast<unsigned>(index));
+    for (const Column& column : columns) {
+      written_.add(column.name, type_for(column));
+      texts_.push_back(texts_to_write(column));
+    }
   }
 
   void run() {
     const std::string beside = path_ + ".rewritten";
-    const Hdf5Handle whole = quietly([&] { return layout_.whole_type(); });
+    const Hdf5Handle type = quietly([&] { return written_.make(); });
     Hdf5Handle made(hdf5::checked_write(file_.id(), file_.path(), path_, kUnwritable, [&] {
       const Hdf5Handle space(H5Dget_space(old_.id()));
       const Hdf5Handle creation = creation_like(old_.id());
-      return H5Dcreate2(file_.id(), beside.c_str(), whole.id(), space.id(), H5P_DEFAULT, creation.id(), H5P_DEFAULT);
+      return H5Dcreate2(file_.id(), beside.c_str(), type.id(), space.id(), H5P_DEFAULT, creation.id(), H5P_DEFAULT);
     }));
-    const auto step = std::max<std::int64_t>((1 << 22) / static_cast<std::int64_t>(layout_.record_bytes()), 1);
+    const auto step = std::max<std::int64_t>((1 << 22) / static_cast<std::int64_t>(written_.bytes()), 1);
     const std::int64_t n_rows = old_.info().size();
     for (std::int64_t first = 0; first < n_rows; first += step)
-      copy_rows(made.id(), whole.id(), first, std::min(step, n_rows - first));
-    hid_t target = made.id();
-    hdf5::checked_write(file_.id(), file_.path(), path_, kUnwritable, [&] {
-      hsize_t next = 0;
-      return H5Aiterate2(old_.id(), H5_INDEX_NAME, H5_ITER_INC, &next, copy_attribute, &target);
-    });
+      copy_rows(made.id(), type.id(), first, std::min(step, n_rows - first));
     hdf5::checked_write(file_.id(), file_.path(), path_, kUnwritable, [&] { return H5Dflush(made.id()); });
+    made.reset();
+    copy_attributes(beside);
     file_.remove(path_);
     file_.rename(beside, path_);
   }
@@ -159,42 +117,86 @@ class RecordRewriter {
   std::string path_;
   const std::vector<Column>& columns_;
   Hdf5Dataset old_;
-  RecordLayout layout_;
-  std::vector<std::vector<std::string>> texts_;
+  RecordType read_;     ///< the fields that stay, as they are read: text as references
+  RecordType written_;  ///< the same fields as they are written, text as pointers; then the added ones
+  std::vector<std::optional<hdf5::TextDecoder>> decoders_;  ///< of each field that stays, where it is text
+  std::vector<std::vector<std::string>> texts_;             ///< of each added column
 
-  void copy_rows(hid_t made, hid_t whole, std::int64_t first, std::int64_t count) {
-    hdf5::TextArena arena(static_cast<std::size_t>(file_.file_bytes()) + (1 << 20));
-    std::vector<char> records(static_cast<std::size_t>(count) * layout_.record_bytes(), 0);
+  void keep_member(hid_t record, unsigned index) {
+    const std::unique_ptr<char, herr_t (*)(void*)> given(H5Tget_member_name(record, index), H5free_memory);
+    const std::string name = given ? given.get() : "";
+    const auto replaces = [&](const Column& column) { return column.name == name; };
+    if (std::any_of(columns_.begin(), columns_.end(), replaces)) return;
+    const Hdf5Handle type(H5Tget_member_type(record, index));
+    const std::string place = path_ + ", column '" + valid_utf8(name) + "'";
+    const bool is_text = H5Tis_variable_str(type.id()) > 0;
+    if (!is_text && (H5Tdetect_class(type.id(), H5T_VLEN) > 0 || holds_text(type.id())))
+      throw FormatError({.problem = "holds lists, which cannot be rewritten", .file = file_.path(), .field = place});
+    decoders_.emplace_back();
+    if (is_text) decoders_.back().emplace(old_.id(), type.id(), file_.path(), place, file_.file_bytes());
+    read_.add(name, H5Tcopy(is_text ? hdf5::text_reference_type() : type.id()));
+    written_.add(name, is_text ? hdf5::make_text_type().release() : H5Tcopy(type.id()));
+  }
+
+  /// Variable-length text somewhere inside.
+  static bool holds_text(hid_t type) {
+    const H5T_class_t type_class = H5Tget_class(type);
+    return (type_class == H5T_COMPOUND || type_class == H5T_ARRAY) && H5Tdetect_class(type, H5T_STRING) > 0;
+  }
+
+  void copy_rows(hid_t made, hid_t type, std::int64_t first, std::int64_t count) {
+    std::vector<char> old_rows(static_cast<std::size_t>(count) * std::max<std::size_t>(read_.bytes(), 1), 0);
+    const Hdf5Handle kept = quietly([&] { return read_.make(); });
+    if (read_.bytes() > 0) old_.read_raw_rows(first, count, kept.id(), old_rows.data());
+    std::vector<char> rows(static_cast<std::size_t>(count) * written_.bytes(), 0);
+    // Strings must not move while the rows point at them.
+    std::deque<std::string> texts;
+    for (std::int64_t row = 0; row < count; ++row) {
+      const auto at = static_cast<std::size_t>(row);
+      char* const into = rows.data() + at * written_.bytes();
+      convert_row(old_rows.data() + at * read_.bytes(), into, texts);
+      put_columns(static_cast<std::size_t>(first) + at, into);
+    }
     const hsize_t start = static_cast<hsize_t>(first);
     const hsize_t extent = static_cast<hsize_t>(count);
-    read_kept(start, extent, records, arena);
-    put_columns(first, count, records);
     hdf5::checked_write(file_.id(), file_.path(), path_, kUnwritable, [&]() -> herr_t {
       const Hdf5Handle space(H5Dget_space(made));
       const Hdf5Handle memory(H5Screate_simple(1, &extent, nullptr));
       if (H5Sselect_hyperslab(space.id(), H5S_SELECT_SET, &start, nullptr, &extent, nullptr) < 0) return -1;
-      return H5Dwrite(made, whole, memory.id(), space.id(), H5P_DEFAULT, records.data());
+      return H5Dwrite(made, type, memory.id(), space.id(), H5P_DEFAULT, rows.data());
     });
   }
 
-  void read_kept(hsize_t start, hsize_t extent, std::vector<char>& records, hdf5::TextArena& arena) const {
-    const hdf5::ChunkScope scope(old_);
-    checked(file_.path(), path_, "cannot be read", [&]() -> herr_t {
-      const Hdf5Handle transfer = arena.make_transfer();
-      const Hdf5Handle kept = layout_.kept_type();
-      const Hdf5Handle space(H5Dget_space(old_.id()));
-      const Hdf5Handle memory(H5Screate_simple(1, &extent, nullptr));
-      if (H5Sselect_hyperslab(space.id(), H5S_SELECT_SET, &start, nullptr, &extent, nullptr) < 0) return -1;
-      return H5Dread(old_.id(), kept.id(), memory.id(), space.id(), transfer.id(), records.data());
-    });
+  void convert_row(const char* from, char* into, std::deque<std::string>& texts) {
+    for (std::size_t field = 0; field < decoders_.size(); ++field) {
+      const Member& read = read_.members()[field];
+      char* const target = into + written_.members()[field].offset;
+      if (!decoders_[field]) {
+        std::memcpy(target, from + read.offset, H5Tget_size(read.type.id()));
+        continue;
+      }
+      texts.push_back(decoders_[field]->decode(from + read.offset));
+      const char* const pointer = texts.back().c_str();
+      std::memcpy(target, &pointer, sizeof pointer);
+    }
   }
 
-  void put_columns(std::int64_t first, std::int64_t count, std::vector<char>& records) const {
+  void put_columns(std::size_t row, char* into) const {
     for (std::size_t column = 0; column < columns_.size(); ++column)
-      for (std::int64_t row = 0; row < count; ++row)
-        put_value(columns_[column], texts_[column], static_cast<std::size_t>(first + row),
-                  records.data() + static_cast<std::size_t>(row) * layout_.record_bytes() +
-                      layout_.added()[column].offset);
+      put_value(columns_[column], texts_[column], row, into + written_.members()[decoders_.size() + column].offset);
+  }
+
+  /// anndata gave records none; text and numbers that others attached are kept.
+  void copy_attributes(const std::string& to) {
+    for (const std::string& name : file_.attribute_names(path_)) {
+      const Hdf5Info info = file_.attribute_info(path_, name);
+      if (info.value_class == Hdf5Class::text && info.size() == 1)
+        file_.set_attribute(to, name, file_.attribute_string(path_, name));
+      else if (info.value_class == Hdf5Class::text)
+        file_.set_attribute(to, name, file_.attribute_strings(path_, name));
+      else if (info.is_numeric())
+        file_.set_number_attribute<double>(to, name, std::span<const double>(file_.attribute_numbers<double>(path_, name)));
+    }
   }
 };
 

@@ -112,9 +112,11 @@ Posterior::Posterior(std::shared_ptr<Model> model, std::shared_ptr<const GeneExp
   }
 }
 
-Posterior::Posterior(std::shared_ptr<Model> model, std::shared_ptr<const GeneExpressionDataset> dataset,
-                     PosteriorOptions options)
-    : Posterior(std::move(model), dataset, all_cells(*dataset), std::move(options)) {}
+Posterior Posterior::of_all_cells(std::shared_ptr<Model> model, std::shared_ptr<const GeneExpressionDataset> dataset,
+                                  PosteriorOptions options) {
+  std::vector<std::int64_t> cells = all_cells(*dataset);
+  return Posterior(std::move(model), std::move(dataset), std::move(cells), std::move(options));
+}
 
 std::unique_ptr<Noise> Posterior::noise(std::string_view purpose, std::int64_t minibatch, std::int64_t sample) const {
   if (noise_factory_) return noise_factory_(purpose, minibatch, sample);

@@ -54,7 +54,7 @@ TEST(FCLayers, TakesACategoryAsIndicesOrAsOneHotRows) {
   const at::Tensor first = at::tensor({0, 1, 1, 0, 1, 0}, at::kLong).view({6, 1});
   const at::Tensor second = at::tensor({2, 1, 0, 0, 2, 1}, at::kLong).view({6, 1});
   const at::Tensor by_index = block.forward(x, {first, second}, noise);
-  const at::Tensor by_rows = block.forward(x, {one_hot(first, 2), one_hot(second, 3)}, noise);
+  const at::Tensor by_rows = block.forward(x, {scvi::one_hot(first, 2), scvi::one_hot(second, 3)}, noise);
   EXPECT_TRUE(at::allclose(by_index, by_rows, 1e-6, 1e-6));
   EXPECT_FALSE(at::allclose(by_index, block.forward(x, {1 - first, second}, noise)));
 }
@@ -108,8 +108,8 @@ TEST(BatchNormLayer, MovesItsRunningStatisticsByTheUnbiasedVariance) {
 }
 
 TEST(OneHot, RefusesAnIndexOutOfRange) {
-  EXPECT_THROW(one_hot(at::tensor({0, 3}, at::kLong), 3), InputError);
-  EXPECT_THROW(one_hot(at::tensor({-1}, at::kLong), 3), InputError);
+  EXPECT_THROW(scvi::one_hot(at::tensor({0, 3}, at::kLong), 3), InputError);
+  EXPECT_THROW(scvi::one_hot(at::tensor({-1}, at::kLong), 3), InputError);
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ namespace {
 struct Example {
   std::shared_ptr<Model> model;
   std::shared_ptr<const GeneExpressionDataset> dataset;
-  Posterior posterior(PosteriorOptions options = {}) const { return Posterior(model, dataset, std::move(options)); }
+  Posterior posterior(PosteriorOptions options = {}) const { return Posterior::of_all_cells(model, dataset, std::move(options)); }
 };
 
 Example example(LatentDistribution latent = LatentDistribution::normal) {
@@ -99,7 +99,7 @@ TEST(Posterior, RefusesWhatHasNoAnswer) {
   EXPECT_THROW(Posterior(cells.model, cells.dataset, {0, 300}), InputError);
   EXPECT_THROW(Posterior(cells.model, cells.dataset, std::vector<std::int64_t>{}).elbo(), InputError);
   const auto other = std::make_shared<VAE>(VaeOptions{.n_input = 5}, 1);
-  EXPECT_THROW(Posterior(other, cells.dataset), InputError);
+  EXPECT_THROW(Posterior::of_all_cells(other, cells.dataset), InputError);
 }
 
 TEST(PosteriorMetrics, SayWhyTheyHaveNoValue) {
@@ -139,7 +139,7 @@ TEST(PosteriorGolden, ReproducesTheReference) {
   }
   load_state_dict(*model, state, path);
 
-  Posterior posterior(model, dataset, {.batch_size = 10});
+  Posterior posterior = Posterior::of_all_cells(model, dataset, {.batch_size = 10});
   posterior.set_noise([&](std::string_view purpose, std::int64_t minibatch, std::int64_t sample) {
     const std::string tape = "noise/" + std::string(purpose);
     const std::string at_sample = purpose == "marginal_ll" ? "@" + std::to_string(sample) : "";

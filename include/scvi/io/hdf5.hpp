@@ -105,6 +105,8 @@ class Hdf5Dataset {
   void read_rows(std::int64_t first, std::int64_t count, T* out) const;
   template <class T>
   void read_all(T* out) const;
+  /// Rows (or the single value) as any HDF5 type in memory, given by its identifier. @pre the rows exist
+  void read_raw_rows(std::int64_t first, std::int64_t count, std::int64_t memory_type, void* out) const;
   /// Every value as text in valid UTF-8.
   std::vector<std::string> read_strings() const;
 
@@ -131,8 +133,6 @@ class Hdf5Dataset {
 
   void check_plausible(std::int64_t value_bytes) const;
   void check_range(std::int64_t first, std::int64_t count) const;
-  template <class T>
-  void read_slab(std::span<const std::int64_t> first, std::span<const std::int64_t> count, T* out) const;
 };
 
 /// An HDF5 file. Paths name elements from the root ("obs/cell type", "/weights/z_encoder.Layer 0.weight"); a slash is

@@ -48,9 +48,9 @@ class Posterior {
   /// @throws InputError when the data set has another number of genes than the model, or an index is out of range
   Posterior(std::shared_ptr<Model> model, std::shared_ptr<const GeneExpressionDataset> dataset,
             std::vector<std::int64_t> indices, PosteriorOptions options = {});
-  /// All cells of the data set.
-  Posterior(std::shared_ptr<Model> model, std::shared_ptr<const GeneExpressionDataset> dataset,
-            PosteriorOptions options = {});
+  /// One with all cells of the data set, in their order.
+  static Posterior of_all_cells(std::shared_ptr<Model> model, std::shared_ptr<const GeneExpressionDataset> dataset,
+                                PosteriorOptions options = {});
 
   const std::vector<std::int64_t>& indices() const { return indices_; }
   std::int64_t nb_cells() const { return std::ssize(indices_); }
