@@ -56,7 +56,7 @@ int embed(const Arguments& arguments) {
        .keep_attributes = false});
   saved.model->to(device_of(options.device));
   const auto posterior = Posterior::of_all_cells(
-      saved.model, dataset, {.batch_size = options.batch_size, .seed = options.seed, .corrupted = false,
+      saved.model, dataset, {.batch_size = options.batch_size, .seed = options.seed,
                              .name = "embed"});
   CellArray latent = posterior.get_latent().z;
   const CellArray log_library = posterior.get_library();

@@ -146,7 +146,7 @@ int evaluate(const Arguments& arguments) {
   json result = json::object();
   for (const auto& [name, cells] : sets_of(options, saved, file, *dataset)) {
     const Posterior posterior(saved.model, dataset, cells,
-                              {.batch_size = options.batch_size, .seed = options.seed, .corrupted = false,
+                              {.batch_size = options.batch_size, .seed = options.seed,
                                .name = name});
     json& values = result[name];
     for (const auto& metric : metrics) {

@@ -31,8 +31,8 @@ Setting make_setting(std::int64_t n_genes, std::int64_t density) {
   data.density = static_cast<double>(density) / 100;
   Setting setting;
   setting.dataset = std::make_shared<scvi::GeneExpressionDataset>(scvi::synthetic_counts_like(data));
-  setting.model = std::make_shared<scvi::VAE>(
-      scvi::VaeOptions{.n_input = n_genes, .n_batch = setting.dataset->n_batches()}, 1);
+  setting.model =
+      std::make_shared<scvi::VAE>(scvi::VaeOptions{.n_input = n_genes, .n_batch = setting.dataset->n_batches()}, 1);
   return setting;
 }
 
@@ -73,7 +73,10 @@ void sizes(benchmark::internal::Benchmark* bench) {
       bench->Args({genes, density, threads});
     }
   }
-  bench->ArgNames({"genes", "density", "threads"})->Unit(benchmark::kMillisecond)->UseRealTime()->MeasureProcessCPUTime();
+  bench->ArgNames({"genes", "density", "threads"})
+      ->Unit(benchmark::kMillisecond)
+      ->UseRealTime()
+      ->MeasureProcessCPUTime();
 }
 
 BENCHMARK(training_step)->Apply(sizes);

@@ -24,8 +24,10 @@ int main(int argc, char** argv) {
   const double wall = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   rusage usage{};
   ::getrusage(RUSAGE_CHILDREN, &usage);
-  const auto seconds = [](const timeval& time) { return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec); };
-  std::printf("wall %.2f s, cpu %.2f s, peak memory %.1f MB\n", wall, seconds(usage.ru_utime) + seconds(usage.ru_stime),
-              static_cast<double>(usage.ru_maxrss) * 1024 / 1e6);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
+  };
+  std::printf("wall %.2f s, cpu %.2f s, peak memory %.1f MB\n", wall,
+              seconds(usage.ru_utime) + seconds(usage.ru_stime), static_cast<double>(usage.ru_maxrss) * 1024 / 1e6);
   return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }

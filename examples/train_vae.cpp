@@ -17,8 +17,7 @@ int main() try {
   data.n_cells_cluster = 100;
   data.n_batches = 2;
   data.batch_effect = 0.3;
-  const auto dataset =
-      std::make_shared<scvi::GeneExpressionDataset>(scvi::synthetic_dataset_corr(data).dataset);
+  const auto dataset = std::make_shared<scvi::GeneExpressionDataset>(scvi::synthetic_dataset_corr(data).dataset);
   std::cout << dataset->description() << "\n";
 
   const auto model = std::make_shared<scvi::VAE>(

@@ -8,7 +8,8 @@
 
 namespace scvi::testing {
 
-/// The folder of golden cases: SCVI_GOLDEN, or ../shared/golden beside the source; the subset in the source otherwise.
+/// The folder of golden cases: SCVI_GOLDEN, or ../shared/golden beside the source; the subset in the source
+/// otherwise.
 inline std::string golden_dir() {
   if (const char* given = std::getenv("SCVI_GOLDEN")) return given;
   const std::string beside = std::string(SCVI_SOURCE_DIR) + "/../shared/golden";
@@ -45,6 +46,6 @@ class TemporaryDirectory {
 }  // namespace scvi::testing
 
 /// Skips a test, loudly, where the real data of shared/data are absent.
-#define SCVI_REQUIRE_TEST_DATA()                                                                                  \
-  if (scvi::testing::test_data_dir().empty())                                                                     \
+#define SCVI_REQUIRE_TEST_DATA()              \
+  if (scvi::testing::test_data_dir().empty()) \
   GTEST_SKIP() << "NO REAL DATA: set SCVI_TEST_DATA to the folder shared/data; this test did not run"

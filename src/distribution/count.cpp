@@ -45,9 +45,13 @@ at::Tensor ZeroInflatedNegativeBinomial::sample(Noise& noise) const {
   return at::where(draw <= extra_zero, at::zeros_like(counts), counts);
 }
 
-at::Tensor Poisson::log_prob(const at::Tensor& x) const { return at::xlogy(x, rate) - rate - at::lgamma(x + 1); }
+at::Tensor Poisson::log_prob(const at::Tensor& x) const {
+  return at::xlogy(x, rate) - rate - at::lgamma(x + 1);
+}
 
-at::Tensor Poisson::sample(Noise& noise) const { return noise.poisson("poisson", rate); }
+at::Tensor Poisson::sample(Noise& noise) const {
+  return noise.poisson("poisson", rate);
+}
 
 at::Tensor NegativeBinomialMixture::log_prob(const at::Tensor& x) const {
   const at::Tensor& theta_of_2 = theta_2.defined() ? theta_2 : theta_1;

@@ -12,8 +12,10 @@
 namespace scvi::io {
 namespace {
 
-/// Entries (8 bytes each) of the blocks that for_each_block hands out: 64 MB.
-constexpr std::int64_t kBlockEntries = 8 << 20;
+/// Entries (8 bytes each) of the blocks that for_each_block hands out: 8 MB.
+constexpr std::int64_t kBlockEntries = 1 << 20;
+/// Least entries of the window of rows that one pass over a csc matrix collects: 64 MB.
+constexpr std::int64_t kWindowEntries = 8 << 20;
 /// Entries read at a time.
 constexpr std::int64_t kPiece = 1 << 20;
 /// Rows of a block, however empty they are.
@@ -194,7 +196,7 @@ class CscReader : public SparseReader {
       for (const std::int32_t row : rows) ++row_counts[static_cast<std::size_t>(row)];
     });
     // A pass unpacks the whole matrix, so a large one gets larger windows, which then go out in pieces.
-    const std::int64_t window_entries = std::clamp(info_.n_stored / 8, kBlockEntries, 4 * kBlockEntries);
+    const std::int64_t window_entries = std::clamp(info_.n_stored / 8, kWindowEntries, 4 * kWindowEntries);
     CsrBlock window;
     for (std::int64_t first = 0; first < info_.n_rows;) {
       throw_if_interrupted();

@@ -194,6 +194,9 @@ class RecordRewriter {
         file_.set_attribute(to, name, file_.attribute_string(path_, name));
       else if (info.value_class == Hdf5Class::text)
         file_.set_attribute(to, name, file_.attribute_strings(path_, name));
+      else if (info.value_class == Hdf5Class::integer)
+        file_.set_number_attribute<std::int64_t>(
+            to, name, std::span<const std::int64_t>(file_.attribute_numbers<std::int64_t>(path_, name)));
       else if (info.is_numeric())
         file_.set_number_attribute<double>(to, name, std::span<const double>(file_.attribute_numbers<double>(path_, name)));
     }

@@ -28,12 +28,13 @@ using torch::autograd::tensor_list;
 using torch::autograd::Variable;
 
 struct LinearFunction : public torch::autograd::Function<LinearFunction> {
+  /// @param bias (out), or no numbers at all: autograd takes no undefined tensors
   static Variable forward(AutogradContext* context, const Variable& x, const Variable& weight, const Variable& bias) {
     context->save_for_backward({x, weight});
-    context->saved_data["has_bias"] = bias.defined();
+    context->saved_data["has_bias"] = bias.numel() > 0;
     const at::Tensor rows = x.reshape({-1, x.size(-1)});
     at::Tensor y = pooled_matmul(rows, weight.t());
-    if (bias.defined()) y.add_(bias);
+    if (bias.numel() > 0) y.add_(bias);
     auto shape = x.sizes().vec();
     shape.back() = weight.size(0);
     return y.view(shape);
@@ -76,7 +77,7 @@ at::Tensor pooled_matmul(const at::Tensor& a, const at::Tensor& b) {
 }
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  return LinearFunction::apply(x, weight, bias);
+  return LinearFunction::apply(x, weight, bias.defined() ? bias : at::empty({0}, weight.options()));
 }
 
 }  // namespace scvi::kernel

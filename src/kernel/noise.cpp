@@ -48,7 +48,9 @@ at::Tensor drawn_by_row(std::uint64_t seed, const std::string& name, std::array<
 RandomNoise::RandomNoise(std::uint64_t seed, std::string purpose, std::array<std::uint64_t, 2> position)
     : seed_(seed), purpose_(std::move(purpose)), position_(position) {}
 
-std::string RandomNoise::full_name(std::string_view name) const { return purpose_ + ":" + std::string(name); }
+std::string RandomNoise::full_name(std::string_view name) const {
+  return purpose_ + ":" + std::string(name);
+}
 
 at::Tensor RandomNoise::standard_normal(std::string_view name, at::IntArrayRef shape,
                                         const at::TensorOptions& options) {
@@ -71,9 +73,8 @@ at::Tensor RandomNoise::standard_gamma(std::string_view name, const at::Tensor& 
 }
 
 at::Tensor RandomNoise::poisson(std::string_view name, const at::Tensor& rate) {
-  return drawn_by_row(seed_, full_name(name), position_, rate, [](RandomStream& stream, double mean) {
-    return static_cast<double>(stream.poisson(mean));
-  });
+  return drawn_by_row(seed_, full_name(name), position_, rate,
+                      [](RandomStream& stream, double mean) { return static_cast<double>(stream.poisson(mean)); });
 }
 
 RecordedNoise::RecordedNoise(std::map<std::string, at::Tensor> draws, std::string suffix)
@@ -85,8 +86,8 @@ at::Tensor RecordedNoise::recorded(std::string_view name, at::IntArrayRef shape,
   const auto found = draws_.find(wanted);
   if (found == draws_.end()) throw InputError({.problem = "has no recorded draw", .field = "noise '" + wanted + "'"});
   if (found->second.sizes() != shape) {
-    throw InputError({.problem = "was recorded with another shape than the model asks for",
-                      .field = "noise '" + wanted + "'"});
+    throw InputError(
+        {.problem = "was recorded with another shape than the model asks for", .field = "noise '" + wanted + "'"});
   }
   return found->second.to(options.device(), c10::typeMetaToScalarType(options.dtype()));
 }

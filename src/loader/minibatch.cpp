@@ -50,7 +50,8 @@ const at::Tensor& CountTensor::dense() const {
 MiniBatch make_minibatch(const GeneExpressionDataset& dataset, std::span<const std::int64_t> cells,
                          const MiniBatchOptions& options) {
   if (options.corrupted && !dataset.has_corrupted_X()) {
-    throw InputError({.problem = "has no corrupted counts", .field = "the data set", .remedy = "call corrupt() first"});
+    throw InputError(
+        {.problem = "has no corrupted counts", .field = "the data set", .remedy = "call corrupt() first"});
   }
   const CountMatrix& counts = options.corrupted ? dataset.corrupted_X() : dataset.X();
   MiniBatch batch;

@@ -75,11 +75,13 @@ Split split_from_labels(std::span<const std::string> labels, const std::string& 
 SplitSize parse_split_size(const std::string& text, const std::string& option) {
   const char* end = text.data() + text.size();
   std::int64_t count = 0;
-  if (auto [rest, error] = std::from_chars(text.data(), end, count); error == std::errc() && rest == end) return count;
+  if (auto [rest, error] = std::from_chars(text.data(), end, count); error == std::errc() && rest == end)
+    return count;
   double share = 0;
-  if (auto [rest, error] = std::from_chars(text.data(), end, share); error == std::errc() && rest == end) return share;
-  throw InputError({.problem = "is '" + text + "', which is neither a share such as 0.9 nor a number of cells",
-                    .field = option});
+  if (auto [rest, error] = std::from_chars(text.data(), end, share); error == std::errc() && rest == end)
+    return share;
+  throw InputError(
+      {.problem = "is '" + text + "', which is neither a share such as 0.9 nor a number of cells", .field = option});
 }
 
 }  // namespace scvi

@@ -16,35 +16,52 @@ using Type = io::NamedTensor::Type;
 
 Type type_of(const at::Tensor& tensor) {
   switch (tensor.scalar_type()) {
-    case at::kFloat: return Type::float32;
-    case at::kDouble: return Type::float64;
-    case at::kHalf: return Type::float16;
-    case at::kLong: return Type::int64;
-    case at::kInt: return Type::int32;
-    case at::kByte: return Type::uint8;
-    case at::kBool: return Type::boolean;
-    default: break;
+    case at::kFloat:
+      return Type::float32;
+    case at::kDouble:
+      return Type::float64;
+    case at::kHalf:
+      return Type::float16;
+    case at::kLong:
+      return Type::int64;
+    case at::kInt:
+      return Type::int32;
+    case at::kByte:
+      return Type::uint8;
+    case at::kBool:
+      return Type::boolean;
+    default:
+      break;
   }
   throw InputError({.problem = "has an element type that cannot be saved", .field = "a tensor"});
 }
 
 at::ScalarType scalar_type(Type type) {
   switch (type) {
-    case Type::float32: return at::kFloat;
-    case Type::float64: return at::kDouble;
-    case Type::float16: return at::kHalf;
-    case Type::int64: return at::kLong;
-    case Type::int32: return at::kInt;
-    case Type::uint8: return at::kByte;
-    case Type::boolean: return at::kBool;
+    case Type::float32:
+      return at::kFloat;
+    case Type::float64:
+      return at::kDouble;
+    case Type::float16:
+      return at::kHalf;
+    case Type::int64:
+      return at::kLong;
+    case Type::int32:
+      return at::kInt;
+    case Type::uint8:
+      return at::kByte;
+    case Type::boolean:
+      return at::kBool;
   }
   return at::kFloat;
 }
 
 void collect_state(const torch::nn::Module& module, const std::string& prefix,
                    std::vector<std::pair<std::string, at::Tensor>>& state) {
-  for (const auto& item : module.named_parameters(/*recurse=*/false)) state.emplace_back(prefix + item.key(), item.value());
-  for (const auto& item : module.named_buffers(/*recurse=*/false)) state.emplace_back(prefix + item.key(), item.value());
+  for (const auto& item : module.named_parameters(/*recurse=*/false))
+    state.emplace_back(prefix + item.key(), item.value());
+  for (const auto& item : module.named_buffers(/*recurse=*/false))
+    state.emplace_back(prefix + item.key(), item.value());
   for (const auto& child : module.named_children()) collect_state(*child.value(), prefix + child.key() + ".", state);
 }
 
@@ -56,7 +73,9 @@ std::string shape_text(at::IntArrayRef shape) {
 
 }  // namespace
 
-c10::Device Model::device() const { return named_state(*this).front().second.device(); }
+c10::Device Model::device() const {
+  return named_state(*this).front().second.device();
+}
 
 std::vector<std::pair<std::string, at::Tensor>> named_state(const torch::nn::Module& module) {
   std::vector<std::pair<std::string, at::Tensor>> state;
@@ -75,8 +94,8 @@ io::NamedTensor to_named_tensor(std::string name, const at::Tensor& tensor) {
 at::Tensor to_tensor(const io::NamedTensor& tensor) {
   at::Tensor result = at::empty(tensor.shape, scalar_type(tensor.type));
   if (result.nbytes() != tensor.bytes.size()) {
-    throw FormatError({.problem = "holds another number of bytes than its shape says",
-                       .field = "tensor '" + tensor.name + "'"});
+    throw FormatError(
+        {.problem = "holds another number of bytes than its shape says", .field = "tensor '" + tensor.name + "'"});
   }
   if (!tensor.bytes.empty()) std::memcpy(result.data_ptr(), tensor.bytes.data(), tensor.bytes.size());
   return result;
@@ -113,7 +132,8 @@ void load_state_dict(torch::nn::Module& module, std::span<const io::NamedTensor>
   for (const auto& [name, tensor] : wanted) given.erase(name);
   for (const auto& [name, tensor] : given) surplus.push_back(name);
   if (!surplus.empty()) {
-    throw InputError({.problem = "holds weights that the model does not have: " + join_some(surplus), .file = source});
+    throw InputError(
+        {.problem = "holds weights that the model does not have: " + join_some(surplus), .file = source});
   }
   at::NoGradGuard no_grad;
   for (const auto& tensor : state) given[tensor.name] = &tensor;

@@ -68,9 +68,10 @@ DataDescription to_data(const json& value) {
 /// Refuses numbers that the rest of the file contradicts, before anything is allocated by them.
 void check(const DataShape& shape, const DataDescription& data, const std::string& file) {
   const auto refuse = [&](const char* field, std::int64_t is, std::size_t should_be) {
-    throw FormatError({.problem = "is " + std::to_string(is) + ", but " + std::to_string(should_be) + " names are given",
-                       .file = file,
-                       .field = field});
+    throw FormatError(
+        {.problem = "is " + std::to_string(is) + ", but " + std::to_string(should_be) + " names are given",
+         .file = file,
+         .field = field});
   };
   if (shape.n_input != std::ssize(data.gene_names)) refuse("n_input", shape.n_input, data.gene_names.size());
   if (shape.n_batch != std::ssize(data.batch_names)) refuse("n_batch", shape.n_batch, data.batch_names.size());
@@ -157,12 +158,15 @@ void save_model(const SavedModel& saved, const std::string& folder) {
   write_file_atomically(folder + kFactsFile, facts.dump(1, ' ', false, json::error_handler_t::replace) + "\n");
 }
 
-bool holds_model(const std::string& folder) { return std::filesystem::exists(folder + kFactsFile); }
+bool holds_model(const std::string& folder) {
+  return std::filesystem::exists(folder + kFactsFile);
+}
 
 SavedModel load_model(const std::string& folder) {
   const std::string file = folder + kFactsFile;
   if (!std::filesystem::is_directory(folder)) {
-    throw InputError({.problem = "is not the folder of a trained model", .file = folder,
+    throw InputError({.problem = "is not the folder of a trained model",
+                      .file = folder,
                       .remedy = "give the folder that `scvi train --output` wrote"});
   }
   if (!holds_model(folder)) {
@@ -176,8 +180,8 @@ SavedModel load_model(const std::string& folder) {
     const json facts = json::parse(read_file(file));
     SavedModel saved = from_json(facts, file);
     if (facts.at("weights_sha256").get<std::string>() != sha256_of_file(folder + kWeightsFile)) {
-      throw FormatError({.problem = "is damaged: its checksum is not the one in model.json",
-                         .file = folder + kWeightsFile});
+      throw FormatError(
+          {.problem = "is damaged: its checksum is not the one in model.json", .file = folder + kWeightsFile});
     }
     load_state_dict(*saved.model, io::read_torch_archive(folder + kWeightsFile), folder + kWeightsFile);
     saved.model->eval();

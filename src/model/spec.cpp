@@ -10,7 +10,8 @@
 namespace scvi {
 namespace {
 
-[[noreturn]] void refuse(const Hyperparameter& hyperparameter, const std::string& value, const std::string& expected) {
+[[noreturn]] void refuse(const Hyperparameter& hyperparameter, const std::string& value,
+                         const std::string& expected) {
   throw InputError({.problem = "is '" + value + "', but must be " + expected, .field = hyperparameter.name});
 }
 

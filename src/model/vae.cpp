@@ -20,9 +20,8 @@ const Names<Dispersion> kDispersions = {{Dispersion::gene, "gene"},
                                         {Dispersion::gene_batch, "gene-batch"},
                                         {Dispersion::gene_label, "gene-label"},
                                         {Dispersion::gene_cell, "gene-cell"}};
-const Names<ReconstructionLoss> kReconstructionLosses = {{ReconstructionLoss::zinb, "zinb"},
-                                                         {ReconstructionLoss::nb, "nb"},
-                                                         {ReconstructionLoss::poisson, "poisson"}};
+const Names<ReconstructionLoss> kReconstructionLosses = {
+    {ReconstructionLoss::zinb, "zinb"}, {ReconstructionLoss::nb, "nb"}, {ReconstructionLoss::poisson, "poisson"}};
 const Names<LatentDistribution> kLatentDistributions = {{LatentDistribution::normal, "normal"},
                                                         {LatentDistribution::ln, "ln"}};
 
@@ -116,28 +115,26 @@ VAE::VAE(const VaeOptions& options, std::uint64_t seed)
     case Dispersion::gene_cell:
       break;
   }
-  z_encoder_ = register_module("z_encoder", std::make_shared<Encoder>(
-                                                EncoderOptions{.n_input = options.n_input,
-                                                               .n_output = options.n_latent,
-                                                               .n_cat_list = {},
-                                                               .n_layers = options.n_layers,
-                                                               .n_hidden = options.n_hidden,
-                                                               .dropout_rate = options.dropout_rate,
-                                                               .distribution = options.latent_distribution,
-                                                               .noise_name = "z_encoder",
-                                                               .sample_name = "z"},
-                                                initializer));
-  l_encoder_ = register_module("l_encoder", std::make_shared<Encoder>(
-                                                EncoderOptions{.n_input = options.n_input,
-                                                               .n_output = 1,
-                                                               .n_cat_list = {},
-                                                               .n_layers = 1,
-                                                               .n_hidden = options.n_hidden,
-                                                               .dropout_rate = options.dropout_rate,
-                                                               .distribution = LatentDistribution::normal,
-                                                               .noise_name = "l_encoder",
-                                                               .sample_name = "l"},
-                                                initializer));
+  z_encoder_ = register_module("z_encoder",
+                               std::make_shared<Encoder>(EncoderOptions{.n_input = options.n_input,
+                                                                        .n_output = options.n_latent,
+                                                                        .n_layers = options.n_layers,
+                                                                        .n_hidden = options.n_hidden,
+                                                                        .dropout_rate = options.dropout_rate,
+                                                                        .distribution = options.latent_distribution,
+                                                                        .noise_name = "z_encoder",
+                                                                        .sample_name = "z"},
+                                                         initializer));
+  l_encoder_ = register_module("l_encoder",
+                               std::make_shared<Encoder>(EncoderOptions{.n_input = options.n_input,
+                                                                        .n_output = 1,
+                                                                        .n_layers = 1,
+                                                                        .n_hidden = options.n_hidden,
+                                                                        .dropout_rate = options.dropout_rate,
+                                                                        .distribution = LatentDistribution::normal,
+                                                                        .noise_name = "l_encoder",
+                                                                        .sample_name = "l"},
+                                                         initializer));
   decoder_ = register_module("decoder", std::make_shared<DecoderSCVI>(DecoderOptions{.n_input = options.n_latent,
                                                                                      .n_output = options.n_input,
                                                                                      .n_cat_list = {options.n_batch},
@@ -191,7 +188,8 @@ InferenceOutputs VAE::run(const MiniBatch& batch, Noise& noise, const InferenceO
   at::Tensor batch_index = batch.batch_index;
   if (options.transform_batch) {
     if (*options.transform_batch < 0 || *options.transform_batch >= std::max<std::int64_t>(options_.n_batch, 1)) {
-      throw InputError({.problem = "is " + std::to_string(*options.transform_batch) + ", but the model knows batches 0.." +
+      throw InputError({.problem = "is " + std::to_string(*options.transform_batch) +
+                                   ", but the model knows batches 0.." +
                                    std::to_string(std::max<std::int64_t>(options_.n_batch, 1) - 1),
                         .field = "transform_batch"});
     }
@@ -235,7 +233,8 @@ Elbo VAE::forward(const MiniBatch& batch, Noise& noise) {
           .kl_global = at::zeros({}, kl_z.options().requires_grad(false))};
 }
 
-at::Tensor VAE::sample_from_posterior_z(const MiniBatch& batch, Noise& noise, bool give_mean, std::int64_t n_samples) {
+at::Tensor VAE::sample_from_posterior_z(const MiniBatch& batch, Noise& noise, bool give_mean,
+                                        std::int64_t n_samples) {
   const auto qz = z_encoder_->forward(encoder_input(batch), {}, noise, !give_mean);
   if (!give_mean) return qz.latent;
   if (options_.latent_distribution == LatentDistribution::normal) return qz.q_m;
@@ -268,30 +267,43 @@ ModelSpec VAE::spec() {
       .reference_name = "VAE",
       .summary = "scVI's variational auto-encoder (Lopez et al. 2018)",
       .hyperparameters =
-          {{.name = "n_hidden", .default_value = defaults.n_hidden, .help = "units per hidden layer", .min = 1,
-            .max = 65536, .choices = {}},
-           {.name = "n_latent", .default_value = defaults.n_latent, .help = "dimensions of the latent space", .min = 1,
-            .max = 4096, .choices = {}},
-           {.name = "n_layers", .default_value = defaults.n_layers,
-            .help = "hidden layers of the encoder of z and of the decoder", .min = 1, .max = 64, .choices = {}},
-           {.name = "dropout_rate", .default_value = defaults.dropout_rate,
-            .help = "share of units dropped while training the encoders", .min = 0, .max = 0.99, .choices = {}},
-           {.name = "dispersion", .default_value = word_of(kDispersions, defaults.dispersion),
+          {{.name = "n_hidden",
+            .default_value = defaults.n_hidden,
+            .help = "units per hidden layer",
+            .min = 1,
+            .max = 65536},
+           {.name = "n_latent",
+            .default_value = defaults.n_latent,
+            .help = "dimensions of the latent space",
+            .min = 1,
+            .max = 4096},
+           {.name = "n_layers",
+            .default_value = defaults.n_layers,
+            .help = "hidden layers of the encoder of z and of the decoder",
+            .min = 1,
+            .max = 64},
+           {.name = "dropout_rate",
+            .default_value = defaults.dropout_rate,
+            .help = "share of units dropped while training the encoders",
+            .min = 0,
+            .max = 0.99},
+           {.name = "dispersion",
+            .default_value = word_of(kDispersions, defaults.dispersion),
             .help = "inverse dispersions: one per gene; per gene and batch; per gene and label; per gene and cell",
-            .min = {}, .max = {}, .choices = words(kDispersions)},
-           {.name = "log_variational", .default_value = defaults.log_variational,
-            .help = "encode log(1 + count) instead of the count", .min = {}, .max = {}, .choices = {}},
+            .choices = words(kDispersions)},
+           {.name = "log_variational",
+            .default_value = defaults.log_variational,
+            .help = "encode log(1 + count) instead of the count"},
            {.name = "reconstruction_loss",
             .default_value = word_of(kReconstructionLosses, defaults.reconstruction_loss),
             .help = "distribution of the counts: zero-inflated negative binomial, negative binomial, Poisson",
-            .min = {}, .max = {}, .choices = words(kReconstructionLosses)},
-           {.name = "latent_distribution", .default_value = word_of(kLatentDistributions, defaults.latent_distribution),
-            .help = "of the latent space: normal, or ln (logistic normal: points of a simplex)", .min = {}, .max = {},
+            .choices = words(kReconstructionLosses)},
+           {.name = "latent_distribution",
+            .default_value = word_of(kLatentDistributions, defaults.latent_distribution),
+            .help = "of the latent space: normal, or ln (logistic normal: points of a simplex)",
             .choices = words(kLatentDistributions)}},
-      .build =
-          [](const DataShape& shape, const Hyperparameters& values, std::uint64_t seed) -> std::shared_ptr<Model> {
-        return std::make_shared<VAE>(to_options(shape, values), seed);
-      },
+      .build = [](const DataShape& shape, const Hyperparameters& values, std::uint64_t seed)
+          -> std::shared_ptr<Model> { return std::make_shared<VAE>(to_options(shape, values), seed); },
   };
 }
 

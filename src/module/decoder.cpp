@@ -8,15 +8,15 @@ DecoderSCVI::DecoderSCVI(const DecoderOptions& options, Initializer& initializer
   const auto head = [&] {
     return std::make_shared<LinearLayer>(options.n_hidden, options.n_output, true, initializer);
   };
-  px_decoder_ = register_module("px_decoder", std::make_shared<FCLayers>(
-                                                  FCLayersOptions{.n_in = options.n_input,
-                                                                  .n_out = options.n_hidden,
-                                                                  .n_cat_list = options.n_cat_list,
-                                                                  .n_layers = options.n_layers,
-                                                                  .n_hidden = options.n_hidden,
-                                                                  .dropout_rate = 0,
-                                                                  .noise_name = "decoder"},
-                                                  initializer));
+  px_decoder_ =
+      register_module("px_decoder", std::make_shared<FCLayers>(FCLayersOptions{.n_in = options.n_input,
+                                                                               .n_out = options.n_hidden,
+                                                                               .n_cat_list = options.n_cat_list,
+                                                                               .n_layers = options.n_layers,
+                                                                               .n_hidden = options.n_hidden,
+                                                                               .dropout_rate = 0,
+                                                                               .noise_name = "decoder"},
+                                                               initializer));
   // scVI keeps this head in a sequence with its softmax, which its parameter's name shows.
   auto scale_sequence = register_module("px_scale_decoder", std::make_shared<torch::nn::Module>());
   px_scale_decoder_ = scale_sequence->register_module("0", head());

@@ -15,15 +15,15 @@ at::Tensor reparameterize_gaussian(const at::Tensor& mean, const at::Tensor& var
 }
 
 Encoder::Encoder(const EncoderOptions& options, Initializer& initializer) : options_(options) {
-  encoder_ = register_module("encoder", std::make_shared<FCLayers>(
-                                            FCLayersOptions{.n_in = options.n_input,
-                                                            .n_out = options.n_hidden,
-                                                            .n_cat_list = options.n_cat_list,
-                                                            .n_layers = options.n_layers,
-                                                            .n_hidden = options.n_hidden,
-                                                            .dropout_rate = options.dropout_rate,
-                                                            .noise_name = options.noise_name},
-                                            initializer));
+  encoder_ =
+      register_module("encoder", std::make_shared<FCLayers>(FCLayersOptions{.n_in = options.n_input,
+                                                                            .n_out = options.n_hidden,
+                                                                            .n_cat_list = options.n_cat_list,
+                                                                            .n_layers = options.n_layers,
+                                                                            .n_hidden = options.n_hidden,
+                                                                            .dropout_rate = options.dropout_rate,
+                                                                            .noise_name = options.noise_name},
+                                                            initializer));
   mean_encoder_ = register_module(
       "mean_encoder", std::make_shared<LinearLayer>(options.n_hidden, options.n_output, true, initializer));
   var_encoder_ = register_module(

@@ -9,7 +9,9 @@
 
 namespace scvi {
 
-RandomNoise Initializer::next() { return RandomNoise(seed_, "initial weights", {drawn_++, 0}); }
+RandomNoise Initializer::next() {
+  return RandomNoise(seed_, "initial weights", {drawn_++, 0});
+}
 
 at::Tensor Initializer::uniform(at::IntArrayRef shape, double bound) {
   return next().uniform("uniform", shape, at::TensorOptions().dtype(at::kFloat)).mul_(2 * bound).sub_(bound);
@@ -25,7 +27,9 @@ LinearLayer::LinearLayer(std::int64_t n_in, std::int64_t n_out, bool has_bias, I
   if (has_bias) bias = register_parameter("bias", initializer.uniform({n_out}, bound));
 }
 
-at::Tensor LinearLayer::forward(const at::Tensor& x) const { return kernel::linear(x, weight, bias); }
+at::Tensor LinearLayer::forward(const at::Tensor& x) const {
+  return kernel::linear(x, weight, bias);
+}
 
 BatchNormLayer::BatchNormLayer(std::int64_t n_features, double momentum_, double eps_)
     : momentum(momentum_), eps(eps_) {
@@ -116,7 +120,8 @@ at::Tensor FCLayers::dropout(const at::Tensor& x, std::size_t layer, Noise& nois
 at::Tensor one_hot(const at::Tensor& index, std::int64_t n) {
   const at::Tensor flat = index.reshape({-1, 1});
   if (flat.numel() > 0 && (flat.min().item<std::int64_t>() < 0 || flat.max().item<std::int64_t>() >= n)) {
-    throw InputError({.problem = "holds a category outside 0.." + std::to_string(n - 1), .field = "a category index"});
+    throw InputError(
+        {.problem = "holds a category outside 0.." + std::to_string(n - 1), .field = "a category index"});
   }
   return at::zeros({flat.size(0), n}, flat.options().dtype(at::kFloat)).scatter_(1, flat, 1);
 }

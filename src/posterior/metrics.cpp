@@ -15,7 +15,9 @@ namespace {
 constexpr std::int64_t kMarginalSamples = 100;
 constexpr int kClusteringStarts = 50;
 
-Points points_of(const CellArray& array) { return Points(std::span(array.values), array.n_cells, array.n_columns); }
+Points points_of(const CellArray& array) {
+  return Points(std::span(array.values), array.n_cells, array.n_columns);
+}
 
 std::size_t count_distinct(const std::vector<std::int64_t>& values) {
   return std::set<std::int64_t>(values.begin(), values.end()).size();
@@ -30,14 +32,14 @@ std::vector<std::int64_t> chosen(const std::vector<std::int64_t>& values, const 
 /// Clusters of the latent mean, as many as there are labels.
 std::vector<std::int64_t> latent_clusters(const Latent& latent, const Posterior& posterior) {
   const auto n_clusters = static_cast<std::int64_t>(count_distinct(latent.labels));
-  const KMeansOptions options{.n_init = kClusteringStarts,
-                              .max_iterations = 300,
-                              .tolerance = 1e-4,
-                              .seed = posterior.options().seed};
+  const KMeansOptions options{
+      .n_init = kClusteringStarts, .max_iterations = 300, .tolerance = 1e-4, .seed = posterior.options().seed};
   return kmeans(points_of(latent.z), n_clusters, options).labels;
 }
 
-std::string always_defined(const Posterior&) { return {}; }
+std::string always_defined(const Posterior&) {
+  return {};
+}
 
 std::string needs_normal_latent(const Posterior& posterior) {
   const auto found = posterior.model().hyperparameters().find("latent_distribution");
@@ -72,15 +74,20 @@ auto clustering_score(Score score) {
 
 std::vector<PosteriorMetric> make_metrics() {
   return {
-      {.name = "elbo", .help = "negative evidence lower bound, nats per cell",
-       .compute = [](const Posterior& posterior) { return posterior.elbo(); }, .why_undefined = always_defined},
-      {.name = "reconstruction_error", .help = "-log p(x | z, l), nats per cell",
+      {.name = "elbo",
+       .help = "negative evidence lower bound, nats per cell",
+       .compute = [](const Posterior& posterior) { return posterior.elbo(); },
+       .why_undefined = always_defined},
+      {.name = "reconstruction_error",
+       .help = "-log p(x | z, l), nats per cell",
        .compute = [](const Posterior& posterior) { return posterior.reconstruction_error(); },
        .why_undefined = always_defined},
-      {.name = "marginal_ll", .help = "negative marginal log-likelihood (100 samples), nats per cell",
+      {.name = "marginal_ll",
+       .help = "negative marginal log-likelihood (100 samples), nats per cell",
        .compute = [](const Posterior& posterior) { return posterior.marginal_ll(kMarginalSamples); },
        .why_undefined = needs_normal_latent},
-      {.name = "entropy_batch_mixing", .larger_is_better = true,
+      {.name = "entropy_batch_mixing",
+       .larger_is_better = true,
        .help = "entropy of the two batches among the neighbours in the latent space, nats",
        .compute =
            [](const Posterior& posterior) {
@@ -90,7 +97,8 @@ std::vector<PosteriorMetric> make_metrics() {
              return entropy_batch_mixing(points_of(latent.z), latent.batch_indices, options);
            },
        .why_undefined = needs_two_batches},
-      {.name = "knn_purity", .larger_is_better = true,
+      {.name = "knn_purity",
+       .larger_is_better = true,
        .help = "share of the 30 nearest neighbours in the latent space that have the cell's label",
        .compute =
            [](const Posterior& posterior) {
@@ -98,20 +106,27 @@ std::vector<PosteriorMetric> make_metrics() {
              return knn_purity(points_of(latent.z), latent.labels);
            },
        .why_undefined = needs_two_cells},
-      {.name = "silhouette", .larger_is_better = true, .help = "silhouette of the labels in the latent space",
+      {.name = "silhouette",
+       .larger_is_better = true,
+       .help = "silhouette of the labels in the latent space",
        .compute =
            [](const Posterior& posterior) {
              const Latent latent = posterior.get_latent();
              return silhouette_score(points_of(latent.z), latent.labels);
            },
        .why_undefined = needs_labels},
-      {.name = "nmi", .larger_is_better = true,
+      {.name = "nmi",
+       .larger_is_better = true,
        .help = "normalised mutual information of labels and k-means clusters of the latent space",
-       .compute = clustering_score(normalized_mutual_information), .why_undefined = needs_labels},
-      {.name = "ari", .larger_is_better = true,
+       .compute = clustering_score(normalized_mutual_information),
+       .why_undefined = needs_labels},
+      {.name = "ari",
+       .larger_is_better = true,
        .help = "adjusted Rand index of labels and k-means clusters of the latent space",
-       .compute = clustering_score(adjusted_rand_index), .why_undefined = needs_labels},
-      {.name = "uca", .larger_is_better = true,
+       .compute = clustering_score(adjusted_rand_index),
+       .why_undefined = needs_labels},
+      {.name = "uca",
+       .larger_is_better = true,
        .help = "unsupervised clustering accuracy of k-means clusters of the latent space",
        .compute = clustering_score([](std::span<const std::int64_t> labels, std::span<const std::int64_t> clusters) {
          return unsupervised_clustering_accuracy(labels, clusters).accuracy;

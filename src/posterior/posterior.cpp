@@ -32,20 +32,22 @@ class EvaluationMode {
   bool was_training_;
 };
 
-/// Draws of several Monte-Carlo samples as one draw with a leading dimension, so that how many samples are computed at
-/// a time never changes a result.
+/// Draws of several Monte-Carlo samples as one draw with a leading dimension, so that how many samples are computed
+/// at a time never changes a result.
 class StackedNoise final : public Noise {
  public:
   explicit StackedNoise(std::vector<std::unique_ptr<Noise>> parts) : parts_(std::move(parts)) {}
 
-  at::Tensor standard_normal(std::string_view name, at::IntArrayRef shape, const at::TensorOptions& options) override {
+  at::Tensor standard_normal(std::string_view name, at::IntArrayRef shape,
+                             const at::TensorOptions& options) override {
     return stacked([&](Noise& part) { return part.standard_normal(name, shape.slice(1), options); });
   }
   at::Tensor uniform(std::string_view name, at::IntArrayRef shape, const at::TensorOptions& options) override {
     return stacked([&](Noise& part) { return part.uniform(name, shape.slice(1), options); });
   }
   at::Tensor standard_gamma(std::string_view name, const at::Tensor& concentration) override {
-    return stacked_over(concentration, [&](Noise& part, const at::Tensor& x) { return part.standard_gamma(name, x); });
+    return stacked_over(concentration,
+                        [&](Noise& part, const at::Tensor& x) { return part.standard_gamma(name, x); });
   }
   at::Tensor poisson(std::string_view name, const at::Tensor& rate) override {
     return stacked_over(rate, [&](Noise& part, const at::Tensor& x) { return part.poisson(name, x); });
@@ -99,8 +101,8 @@ Posterior::Posterior(std::shared_ptr<Model> model, std::shared_ptr<const GeneExp
       options_(std::move(options)) {
   kernel::use_own_threads();
   if (dataset_->nb_genes() != model_->shape().n_input) {
-    throw InputError({.problem = "has " + std::to_string(dataset_->nb_genes()) + " genes, but the model was built for " +
-                                 std::to_string(model_->shape().n_input),
+    throw InputError({.problem = "has " + std::to_string(dataset_->nb_genes()) +
+                                 " genes, but the model was built for " + std::to_string(model_->shape().n_input),
                       .field = "the data set"});
   }
   for (const std::int64_t cell : indices_) {
@@ -143,8 +145,7 @@ void Posterior::for_each_minibatch(
 
 double Posterior::sum_over_minibatches(const std::function<double(std::int64_t, const MiniBatch&)>& value) const {
   std::vector<double> parts(static_cast<std::size_t>(chunk_count(nb_cells(), options_.batch_size)));
-  for_each_minibatch(
-      [&](std::int64_t i, std::int64_t, const MiniBatch& batch) { parts[i] = value(i, batch); });
+  for_each_minibatch([&](std::int64_t i, std::int64_t, const MiniBatch& batch) { parts[i] = value(i, batch); });
   return std::accumulate(parts.begin(), parts.end(), 0.0);
 }
 
@@ -202,7 +203,7 @@ double Posterior::marginal_log_likelihood(const MiniBatch& batch, std::int64_t m
       log_weight = log_weight_of(model_->inference(batch, *parts.front()));
     } else {
       StackedNoise stacked(std::move(parts));
-      log_weight = log_weight_of(model_->inference(batch, stacked, {.n_samples = n_samples, .transform_batch = {}}));
+      log_weight = log_weight_of(model_->inference(batch, stacked, {.n_samples = n_samples}));
     }
     const at::Tensor values = log_weight.to(at::kCPU, at::kDouble).contiguous();
     std::memcpy(log_weights.data() + first * n_cells, values.data_ptr<double>(), values.nbytes());
@@ -218,9 +219,8 @@ double Posterior::marginal_ll(std::int64_t n_mc_samples) const {
                       .remedy = "use elbo, or train with --latent-distribution normal"});
   }
   if (n_mc_samples < 1) throw InputError({.problem = "must be at least 1", .field = "n_mc_samples"});
-  const double total = sum_over_minibatches([&](std::int64_t i, const MiniBatch& batch) {
-    return marginal_log_likelihood(batch, i, n_mc_samples);
-  });
+  const double total = sum_over_minibatches(
+      [&](std::int64_t i, const MiniBatch& batch) { return marginal_log_likelihood(batch, i, n_mc_samples); });
   return -total / static_cast<double>(nb_cells());
 }
 

@@ -140,8 +140,8 @@ void Trainer::load_checkpoint(const std::string& path) {
   } catch (const json::exception& error) {
     throw FormatError({.problem = std::string("is damaged: ") + error.what(), .file = facts_path});
   } catch (const std::invalid_argument& error) {
-    throw FormatError({.problem = std::string("holds no number where one must be: ") + error.what(),
-                       .file = facts_path});
+    throw FormatError(
+        {.problem = std::string("holds no number where one must be: ") + error.what(), .file = facts_path});
   }
 }
 

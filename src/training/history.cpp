@@ -89,6 +89,10 @@ History History::from_tsv(std::string_view text, const std::string& source) {
   const auto lines = split(text, '\n');
   const auto header = split(lines.front(), '\t');
   if (header.front() != "epoch") throw FormatError({.problem = "does not begin with 'epoch'", .file = source});
+  for (std::size_t column = 1; column < header.size(); ++column) {
+    history.order_.emplace_back(header[column]);
+    history.values_[history.order_.back()];
+  }
   for (std::size_t i = 1; i < lines.size(); ++i) {
     if (lines[i].empty()) continue;
     const auto fields = split(lines[i], '\t');

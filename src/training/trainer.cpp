@@ -63,8 +63,8 @@ void check(const TrainerOptions& options, const Split& split) {
   if (options.max_nans < 1) refuse("max_nans", "must be at least 1");
   if (!(options.weight_decay >= 0)) refuse("weight decay", "cannot be negative");
   if (std::ssize(split.train) < kSmallestMinibatch) {
-    throw InputError({.problem = "holds " + std::to_string(split.train.size()) + " cells, but training needs at least " +
-                                 std::to_string(kSmallestMinibatch),
+    throw InputError({.problem = "holds " + std::to_string(split.train.size()) +
+                                 " cells, but training needs at least " + std::to_string(kSmallestMinibatch),
                       .field = "the training set",
                       .remedy = "give more cells or a larger train size"});
   }
@@ -87,11 +87,10 @@ Trainer::Trainer(std::shared_ptr<Model> model, std::shared_ptr<const GeneExpress
 
 std::unique_ptr<Posterior> Trainer::make_posterior(const std::vector<std::int64_t>& cells,
                                                    const std::string& name) const {
-  return std::make_unique<Posterior>(model_, dataset_, cells,
-                                     PosteriorOptions{.batch_size = options_.batch_size,
-                                                      .seed = options_.seed,
-                                                      .corrupted = options_.corrupted,
-                                                      .name = name});
+  return std::make_unique<Posterior>(
+      model_, dataset_, cells,
+      PosteriorOptions{
+          .batch_size = options_.batch_size, .seed = options_.seed, .corrupted = options_.corrupted, .name = name});
 }
 
 void Trainer::make_early_stopping() {
@@ -345,10 +344,10 @@ void Trainer::maybe_checkpoint() {
 std::string Trainer::full_fingerprint() const {
   std::string text = kind() + "; model " + model_->name();
   for (const auto& [name, value] : model_->hyperparameters()) text += " " + name + "=" + to_text(value);
-  text += "; " + std::to_string(dataset_->nb_cells()) + " cells x " + std::to_string(dataset_->nb_genes()) + " genes, " +
-          std::to_string(dataset_->X().n_nonzero()) + " non-zero counts; " + std::to_string(split_.train.size()) +
-          " training cells; batch size " + std::to_string(options_.batch_size) + "; seed " +
-          std::to_string(options_.seed) + "; weight decay " + rounded(options_.weight_decay);
+  text += "; " + std::to_string(dataset_->nb_cells()) + " cells x " + std::to_string(dataset_->nb_genes()) +
+          " genes, " + std::to_string(dataset_->X().n_nonzero()) + " non-zero counts; " +
+          std::to_string(split_.train.size()) + " training cells; batch size " + std::to_string(options_.batch_size) +
+          "; seed " + std::to_string(options_.seed) + "; weight decay " + rounded(options_.weight_decay);
   return text + (fingerprint().empty() ? "" : "; " + fingerprint());
 }
 

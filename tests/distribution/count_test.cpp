@@ -19,12 +19,16 @@ const LogProb kNb = [](const auto& x, const auto& mu, const auto& theta, const a
 const LogProb kZinb = [](const auto& x, const auto& mu, const auto& theta, const auto& pi) {
   return ZeroInflatedNegativeBinomial{mu, theta, pi}.log_prob(x);
 };
-const LogProb kPoisson = [](const auto& x, const auto& mu, const auto&, const auto&) { return Poisson{mu}.log_prob(x); };
+const LogProb kPoisson = [](const auto& x, const auto& mu, const auto&, const auto&) {
+  return Poisson{mu}.log_prob(x);
+};
 const LogProb kMixture = [](const auto& x, const auto& mu, const auto& theta, const auto& pi) {
   return NegativeBinomialMixture{mu, mu * 3, theta, theta * 2, pi}.log_prob(x);
 };
 
-at::Tensor scalar(double value) { return at::full({1}, value, at::kDouble); }
+at::Tensor scalar(double value) {
+  return at::full({1}, value, at::kDouble);
+}
 
 TEST(CountDistributions, SumToOneOverAllCounts) {
   const at::Tensor x = at::arange(4000, at::kDouble);

@@ -9,7 +9,9 @@
 namespace scvi {
 namespace {
 
-at::Tensor d(std::initializer_list<double> values) { return at::tensor(std::vector<double>(values), at::kDouble); }
+at::Tensor d(std::initializer_list<double> values) {
+  return at::tensor(std::vector<double>(values), at::kDouble);
+}
 
 TEST(KlNormal, IsZeroForEqualDistributionsAndKnownOtherwise) {
   EXPECT_NEAR(kl_normal(d({2}), d({3}), d({2}), d({3})).item<double>(), 0, 1e-12);

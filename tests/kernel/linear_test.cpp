@@ -10,10 +10,12 @@ namespace scvi {
 namespace {
 
 /// Shapes on both sides of every border: one row, odd sizes, wide, tall, large enough to be shared out.
-const std::vector<std::array<std::int64_t, 3>> kShapes = {{1, 1, 1},   {3, 7, 5},       {128, 128, 2000},
+const std::vector<std::array<std::int64_t, 3>> kShapes = {{1, 1, 1},        {3, 7, 5},      {128, 128, 2000},
                                                           {128, 2000, 128}, {33, 129, 515}, {700, 64, 40}};
 
-at::Tensor numbers(at::IntArrayRef shape) { return torch::randn(shape); }
+at::Tensor numbers(at::IntArrayRef shape) {
+  return torch::randn(shape);
+}
 
 TEST(Linear, EqualsThePlainProductAndItsGradients) {
   torch::manual_seed(1);

@@ -71,7 +71,8 @@ TEST(MiniBatch, OfCorruptedCountsNeedsThem) {
   EXPECT_THROW(make_minibatch(dataset, cells, {.device = c10::kCPU, .corrupted = true}), InputError);
   dataset.corrupt({.rate = 1, .corruption = Corruption::binomial, .seed = 1});
   const MiniBatch corrupted = make_minibatch(dataset, cells, {.device = c10::kCPU, .corrupted = true});
-  EXPECT_LT(corrupted.counts.dense().sum().item<float>(), make_minibatch(dataset, cells).counts.dense().sum().item<float>());
+  EXPECT_LT(corrupted.counts.dense().sum().item<float>(),
+            make_minibatch(dataset, cells).counts.dense().sum().item<float>());
 }
 
 }  // namespace

@@ -21,8 +21,15 @@ MiniBatch some_cells(std::int64_t n_cells, std::int64_t n_genes) {
 }
 
 VaeOptions small(Dispersion dispersion, ReconstructionLoss loss, LatentDistribution latent) {
-  return {.n_input = 12, .n_batch = 2, .n_labels = 3, .n_hidden = 8, .n_latent = 4, .n_layers = 2,
-          .dispersion = dispersion, .reconstruction_loss = loss, .latent_distribution = latent};
+  return {.n_input = 12,
+          .n_batch = 2,
+          .n_labels = 3,
+          .n_hidden = 8,
+          .n_latent = 4,
+          .n_layers = 2,
+          .dispersion = dispersion,
+          .reconstruction_loss = loss,
+          .latent_distribution = latent};
 }
 
 TEST(VAE, GivesAFiniteBoundAndGradientsForEveryCombinationOfOptions) {

@@ -24,7 +24,8 @@ TEST(DecoderSCVI, LeavesHeadsOutThatNobodyWants) {
   Initializer initializer(1);
   DecoderSCVI decoder({.n_input = 3, .n_output = 20, .n_cat_list = {}, .n_hidden = 8}, initializer);
   RandomNoise noise(0, "test");
-  const auto out = decoder.forward(torch::randn({4, 3}), at::zeros({4, 1}), {}, {.px_r = false, .px_dropout = false}, noise);
+  const auto out =
+      decoder.forward(torch::randn({4, 3}), at::zeros({4, 1}), {}, {.px_r = false, .px_dropout = false}, noise);
   EXPECT_FALSE(out.px_r.defined());
   EXPECT_FALSE(out.px_dropout.defined());
 }

@@ -9,8 +9,13 @@ namespace {
 
 Encoder make(LatentDistribution distribution) {
   Initializer initializer(1);
-  return Encoder({.n_input = 7, .n_output = 3, .n_cat_list = {}, .n_hidden = 8, .distribution = distribution,
-                  .noise_name = "z_encoder", .sample_name = "z"},
+  return Encoder({.n_input = 7,
+                  .n_output = 3,
+                  .n_cat_list = {},
+                  .n_hidden = 8,
+                  .distribution = distribution,
+                  .noise_name = "z_encoder",
+                  .sample_name = "z"},
                  initializer);
 }
 

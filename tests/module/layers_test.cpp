@@ -11,7 +11,9 @@
 namespace scvi {
 namespace {
 
-FCLayersOptions small_block() { return {.n_in = 4, .n_out = 3, .n_cat_list = {2, 3}, .n_layers = 2, .n_hidden = 5}; }
+FCLayersOptions small_block() {
+  return {.n_in = 4, .n_out = 3, .n_cat_list = {2, 3}, .n_layers = 2, .n_hidden = 5};
+}
 
 std::vector<std::string> parameter_names(const torch::nn::Module& module) {
   std::vector<std::string> names;
@@ -78,8 +80,13 @@ TEST(FCLayers, NeedsTheCategoriesItWasBuiltFor) {
 
 TEST(FCLayers, DropsUnitsInTrainModeOnlyAndScalesTheRest) {
   Initializer initializer(3);
-  FCLayers block({.n_in = 4, .n_out = 200, .n_cat_list = {}, .dropout_rate = 0.25, .use_batch_norm = false,
-                  .use_relu = false, .noise_name = "block"},
+  FCLayers block({.n_in = 4,
+                  .n_out = 200,
+                  .n_cat_list = {},
+                  .dropout_rate = 0.25,
+                  .use_batch_norm = false,
+                  .use_relu = false,
+                  .noise_name = "block"},
                  initializer);
   const at::Tensor x = torch::rand({50, 4});
   RandomNoise noise(0, "test");

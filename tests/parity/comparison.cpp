@@ -12,7 +12,9 @@ namespace {
 constexpr double kRule = 1e-4;
 constexpr double kReferenceErrors = 10;
 
-double largest(const at::Tensor& tensor) { return tensor.numel() == 0 ? 0 : tensor.abs().max().item<double>(); }
+double largest(const at::Tensor& tensor) {
+  return tensor.numel() == 0 ? 0 : tensor.abs().max().item<double>();
+}
 
 }  // namespace
 
@@ -49,7 +51,9 @@ void Comparison::element_wise(const std::string& quantity, const at::Tensor& got
   add(quantity + " (in units of what is allowed)", largest(at::where(same, at::zeros_like(in_units), in_units)), 1);
 }
 
-void Comparison::fact(const std::string& quantity, bool holds) { add(quantity, holds ? 0 : 1, 0); }
+void Comparison::fact(const std::string& quantity, bool holds) {
+  add(quantity, holds ? 0 : 1, 0);
+}
 
 void Comparison::print(std::ostream& out) const {
   for (const auto& row : rows_) {

@@ -30,7 +30,9 @@ at::Tensor GoldenCase::tensor(const std::string& path) const {
   return whole ? read_as<std::int64_t>(file_, path, at::kLong) : read_as<float>(file_, path, at::kFloat);
 }
 
-at::Tensor GoldenCase::tensor64(const std::string& path) const { return read_as<double>(file_, path, at::kDouble); }
+at::Tensor GoldenCase::tensor64(const std::string& path) const {
+  return read_as<double>(file_, path, at::kDouble);
+}
 
 void GoldenCase::collect(const std::string& group, const std::string& prefix,
                          std::map<std::string, at::Tensor>& found) const {

@@ -19,7 +19,9 @@ namespace {
 struct Example {
   std::shared_ptr<Model> model;
   std::shared_ptr<const GeneExpressionDataset> dataset;
-  Posterior posterior(PosteriorOptions options = {}) const { return Posterior::of_all_cells(model, dataset, std::move(options)); }
+  Posterior posterior(PosteriorOptions options = {}) const {
+    return Posterior::of_all_cells(model, dataset, std::move(options));
+  }
 };
 
 Example example(LatentDistribution latent = LatentDistribution::normal) {
@@ -30,8 +32,11 @@ Example example(LatentDistribution latent = LatentDistribution::normal) {
   options.seed = 2;
   Example result;
   result.dataset = std::make_shared<GeneExpressionDataset>(synthetic_dataset_corr(options).dataset);
-  result.model = std::make_shared<VAE>(VaeOptions{.n_input = result.dataset->nb_genes(), .n_batch = 2, .n_hidden = 8,
-                                                  .n_latent = 3, .latent_distribution = latent},
+  result.model = std::make_shared<VAE>(VaeOptions{.n_input = result.dataset->nb_genes(),
+                                                  .n_batch = 2,
+                                                  .n_hidden = 8,
+                                                  .n_latent = 3,
+                                                  .latent_distribution = latent},
                                        4);
   return result;
 }
@@ -129,13 +134,18 @@ TEST(PosteriorGolden, ReproducesTheReference) {
   populate.batch_indices = batches;
   const std::span counts(x.data_ptr<float>(), static_cast<std::size_t>(x.numel()));
   dataset->populate_from_data(CountMatrix::from_dense(x.size(0), x.size(1), counts), populate);
-  const auto model = std::make_shared<VAE>(VaeOptions{.n_input = 20, .n_batch = 2, .n_hidden = 12, .n_latent = 4,
-                                                      .dropout_rate = 0, .dispersion = Dispersion::gene_batch});
+  const auto model = std::make_shared<VAE>(VaeOptions{.n_input = 20,
+                                                      .n_batch = 2,
+                                                      .n_hidden = 12,
+                                                      .n_latent = 4,
+                                                      .dropout_rate = 0,
+                                                      .dispersion = Dispersion::gene_batch});
   std::vector<io::NamedTensor> state;
   for (const auto& name : file.children("weights")) {
     const bool whole = name.ends_with("num_batches_tracked");
-    state.push_back(to_named_tensor(
-        name, whole ? at::tensor(file.read<std::int64_t>("weights/" + name).values).view({}) : read("weights/" + name)));
+    state.push_back(to_named_tensor(name, whole
+                                              ? at::tensor(file.read<std::int64_t>("weights/" + name).values).view({})
+                                              : read("weights/" + name)));
   }
   load_state_dict(*model, state, path);
 

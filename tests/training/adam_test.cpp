@@ -30,11 +30,13 @@ TEST(Adam, SkipsAParameterUntilItHasHadAGradientAndNeverAfter) {
 TEST(Adam, GoesOnFromItsSavedStateAsIfItHadNotStopped) {
   const auto run = [](bool interrupted) {
     at::Tensor p = at::ones({3}).requires_grad_(true);
-    auto adam = std::make_unique<Adam>(std::vector<std::pair<std::string, at::Tensor>>{{"p", p}}, kernel::AdamSettings{});
+    auto adam =
+        std::make_unique<Adam>(std::vector<std::pair<std::string, at::Tensor>>{{"p", p}}, kernel::AdamSettings{});
     for (int i = 0; i < 6; ++i) {
       if (interrupted && i == 3) {
         const auto state = adam->state();
-        adam = std::make_unique<Adam>(std::vector<std::pair<std::string, at::Tensor>>{{"p", p}}, kernel::AdamSettings{});
+        adam =
+            std::make_unique<Adam>(std::vector<std::pair<std::string, at::Tensor>>{{"p", p}}, kernel::AdamSettings{});
         adam->restore(state, "test");
       }
       adam->zero_grad();

@@ -121,7 +121,8 @@ TEST(Trainer, EndsBitIdenticalWhenInterruptedAnywhereAndResumed) {
       set_interrupt(false);
     }
     const auto model = std::make_shared<VAE>(
-        VaeOptions{.n_input = dataset->nb_genes(), .n_batch = dataset->n_batches(), .n_hidden = 16, .n_latent = 4}, 99);
+        VaeOptions{.n_input = dataset->nb_genes(), .n_batch = dataset->n_batches(), .n_hidden = 16, .n_latent = 4},
+        99);
     UnsupervisedTrainer second(model, dataset, options, warmup(3));
     second.load_checkpoint(folder.path("checkpoint"));
     second.train(plan);
@@ -166,7 +167,8 @@ TEST(Trainer, ReallyRestoresTheBestWeights) {
   EXPECT_EQ(trainer.best_epoch(), best - elbo.begin());
   ASSERT_LT(*best, elbo.back());
   // The weights are those of the best epoch: the bound is the best one up to the noise of its draws.
-  Posterior test(model, dataset, trainer.split().test, {.batch_size = 32, .seed = 1, .corrupted = false, .name = "x"});
+  Posterior test(model, dataset, trainer.split().test,
+                 {.batch_size = 32, .seed = 1, .corrupted = false, .name = "x"});
   EXPECT_LT(std::abs(test.elbo() - *best), std::abs(test.elbo() - elbo.back()));
 }
 
@@ -281,7 +283,8 @@ TEST(Trainer, ComputesMetricsOfSetsOfAnySizeAtTheFrequencyAskedFor) {
   options.metrics_to_monitor = {"elbo", "reconstruction_error"};
   UnsupervisedTrainer trainer(model_for(*dataset), dataset, options, warmup(1));
   trainer.train({.n_epochs = 5});
-  for (const char* series : {"elbo_train_set", "elbo_test_set", "elbo_validation_set", "reconstruction_error_test_set"}) {
+  for (const char* series :
+       {"elbo_train_set", "elbo_test_set", "elbo_validation_set", "reconstruction_error_test_set"}) {
     // Epochs 0, 2, 4 and the last.
     EXPECT_EQ(trainer.history().values(series).size(), 4U) << series;
   }
@@ -307,7 +310,8 @@ TEST(Trainer, TrainsOnCorruptedCountsWhenTold) {
 }
 
 TEST(UnsupervisedLoss, IsScaledByTheNumberOfCellsUnlessNormalised) {
-  const Elbo terms{.reconstruction = at::tensor({1.0F, 3.0F}), .kl_local = at::tensor({2.0F, 4.0F}),
+  const Elbo terms{.reconstruction = at::tensor({1.0F, 3.0F}),
+                   .kl_local = at::tensor({2.0F, 4.0F}),
                    .kl_global = at::scalar_tensor(8.0F)};
   EXPECT_NEAR(unsupervised_loss(terms, 0.5, 4, true).item<double>(), 3.5 + 2, 1e-6);
   EXPECT_NEAR(unsupervised_loss(terms, 0.5, 4, false).item<double>(), 14 + 8, 1e-6);

@@ -43,7 +43,8 @@ class MatrixReader {
   /// Cheap in any order for dense and csr; for csc each call scans the whole matrix.
   /// @throws FormatError for damaged content, naming file and element
   virtual void read_rows(std::int64_t first, std::int64_t count, CsrBlock& out) = 0;
-  /// All rows in order, in blocks of bounded size (about 64 MB; a csc matrix is read in few passes).
+  /// All rows in order, in blocks of bounded size (about 8 MB; a csc matrix is read in few passes over windows of 64 MB
+  /// and more).
   virtual void for_each_block(const std::function<void(const CsrBlock&)>& use) = 0;
 };
 

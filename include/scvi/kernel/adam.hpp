@@ -6,7 +6,8 @@
 
 namespace scvi::kernel {
 
-/// Settings of the reference's Adam: eps is added after the bias-corrected root, weight decay is added to the gradient.
+/// Settings of the reference's Adam: eps is added after the bias-corrected root, weight decay is added to the
+/// gradient.
 struct AdamSettings {
   double lr = 1e-3;
   double beta1 = 0.9;

@@ -11,8 +11,9 @@
 
 namespace scvi {
 
-/// Where a model's random draws come from. A model never makes random numbers itself: it asks for a draw by name, each
-/// name at most once per Noise. So a run can be repeated bit for bit, resumed in the middle, or replayed from a file.
+/// Where a model's random draws come from. A model never makes random numbers itself: it asks for a draw by name,
+/// each name at most once per Noise. So a run can be repeated bit for bit, resumed in the middle, or replayed from a
+/// file.
 class Noise {
  public:
   virtual ~Noise() = default;

@@ -14,9 +14,9 @@ using SplitSize = std::variant<double, std::int64_t>;
 
 /// How cells are divided; the counterpart of `Trainer.train_test_validation`.
 struct SplitOptions {
-  SplitSize train_size = 0.8;          ///< 1.0: every cell trains
-  std::optional<SplitSize> test_size;  ///< default: all cells that do not train
-  std::uint32_t seed = 0;              ///< of the permutation, the same as numpy's RandomState
+  SplitSize train_size = 0.8;               ///< 1.0: every cell trains
+  std::optional<SplitSize> test_size = {};  ///< default: all cells that do not train
+  std::uint32_t seed = 0;                   ///< of the permutation, the same as numpy's RandomState
 };
 
 /// Cells (positions in the data set) of the three sets; validation is what the other two leave over.
@@ -26,8 +26,8 @@ struct Split {
   std::vector<std::int64_t> validation;
 };
 
-/// The reference's split of n cells: n_train = floor(share n), n_test = ceil(share n) or the rest; of a permutation the
-/// first n_test cells test, the next n_train train. @throws InputError when the sizes cannot be met
+/// The reference's split of n cells: n_train = floor(share n), n_test = ceil(share n) or the rest; of a permutation
+/// the first n_test cells test, the next n_train train. @throws InputError when the sizes cannot be met
 Split train_test_validation_split(std::int64_t n_cells, const SplitOptions& options);
 
 /// The split that a column of the data spells out, one of "train", "test", "validation" per cell.

@@ -42,7 +42,7 @@ struct InferenceOptions {
   /// Samples of the latent variables for each cell. From 2 on, outputs gain a leading dimension.
   std::int64_t n_samples = 1;
   /// Decode every cell as if it came from this batch.
-  std::optional<std::int64_t> transform_batch;
+  std::optional<std::int64_t> transform_batch = {};
 };
 
 /// What every model answers. Parameters and buffers carry scVI's names.

@@ -18,12 +18,12 @@ using HyperparameterValue = std::variant<bool, std::int64_t, double, std::string
 
 /// One constructor argument of a model, as documentation, command line, saved files and search spaces know it.
 struct Hyperparameter {
-  std::string name;  ///< scVI's name: "n_latent"
-  HyperparameterValue default_value;
-  std::string help;
-  std::optional<double> min;         ///< smallest value of a number
-  std::optional<double> max;         ///< largest value of a number
-  std::vector<std::string> choices;  ///< allowed words
+  std::string name = {};  ///< scVI's name: "n_latent"
+  HyperparameterValue default_value = {};
+  std::string help = {};
+  std::optional<double> min = {};         ///< smallest value of a number
+  std::optional<double> max = {};         ///< largest value of a number
+  std::vector<std::string> choices = {};  ///< allowed words
 };
 
 /// Values by name.
@@ -38,12 +38,12 @@ struct DataShape {
 
 /// All that is known of a kind of model without building one.
 struct ModelSpec {
-  std::string name;            ///< on the command line: "vae"
-  std::string reference_name;  ///< in scVI: "VAE"
-  std::string summary;
-  std::vector<Hyperparameter> hyperparameters;
+  std::string name = {};            ///< on the command line: "vae"
+  std::string reference_name = {};  ///< in scVI: "VAE"
+  std::string summary = {};
+  std::vector<Hyperparameter> hyperparameters = {};
   /// Builds one. @param hyperparameters complete and checked
-  std::function<std::shared_ptr<Model>(const DataShape&, const Hyperparameters&, std::uint64_t seed)> build;
+  std::function<std::shared_ptr<Model>(const DataShape&, const Hyperparameters&, std::uint64_t seed)> build = {};
 };
 
 /// The specifications of all models, in the order in which they are documented.

@@ -13,7 +13,7 @@ namespace scvi {
 struct DecoderOptions {
   std::int64_t n_input = 0;   ///< latent dimensions
   std::int64_t n_output = 0;  ///< genes
-  std::vector<std::int64_t> n_cat_list;
+  std::vector<std::int64_t> n_cat_list = {};
   std::int64_t n_layers = 1;
   std::int64_t n_hidden = 128;
 };
@@ -23,7 +23,7 @@ class DecoderSCVI : public torch::nn::Module {
  public:
   /// Which of the heads are wanted; the others stay undefined and get no gradient.
   struct Heads {
-    bool px_r = false;        ///< dispersion of every gene in every cell (dispersion gene-cell)
+    bool px_r = false;  ///< dispersion of every gene in every cell (dispersion gene-cell)
     bool px_dropout = true;
   };
   struct Output {

@@ -20,13 +20,13 @@ enum class LatentDistribution {
 struct EncoderOptions {
   std::int64_t n_input = 0;
   std::int64_t n_output = 0;
-  std::vector<std::int64_t> n_cat_list;
+  std::vector<std::int64_t> n_cat_list = {};
   std::int64_t n_layers = 1;
   std::int64_t n_hidden = 128;
   double dropout_rate = 0.1;
   LatentDistribution distribution = LatentDistribution::normal;
-  std::string noise_name;   ///< of its dropout draws: "z_encoder"
-  std::string sample_name;  ///< of its sample: "z"
+  std::string noise_name = {};   ///< of its dropout draws: "z_encoder"
+  std::string sample_name = {};  ///< of its sample: "z"
 };
 
 /// Encodes cells as normal distributions of a latent variable.

@@ -59,7 +59,7 @@ struct FCLayersOptions {
   std::int64_t n_out = 0;
   /// Number of values of each category that is appended to the input of every layer, one-hot. A category with fewer
   /// than two values adds nothing.
-  std::vector<std::int64_t> n_cat_list;
+  std::vector<std::int64_t> n_cat_list = {};
   std::int64_t n_layers = 1;
   std::int64_t n_hidden = 128;  ///< width of the layers before the last
   double dropout_rate = 0.1;    ///< share of units dropped in train mode; 0: no dropout layer
@@ -69,7 +69,7 @@ struct FCLayersOptions {
   double batch_norm_momentum = 0.01;
   double batch_norm_eps = 1e-3;
   /// Dropout of layer i draws "dropout_<noise_name>_<i>".
-  std::string noise_name;
+  std::string noise_name = {};
 };
 
 /// Fully-connected layers: append categories, linear, batch norm, ReLU, dropout. Parameters are named as in scVI,
@@ -79,7 +79,8 @@ class FCLayers : public torch::nn::Module {
   FCLayers(const FCLayersOptions& options, Initializer& initializer);
 
   /// @param x (cells, n_in) or (samples, cells, n_in)
-  /// @param categories one tensor per category that counts (those beyond the list are ignored): indices (cells, 1), or
+  /// @param categories one tensor per category that counts (those beyond the list are ignored): indices (cells, 1),
+  /// or
   ///        one-hot rows (cells, n). May be undefined only where the category has fewer than two values.
   at::Tensor forward(const at::Tensor& x, const std::vector<at::Tensor>& categories, Noise& noise);
 

@@ -22,7 +22,7 @@ struct CellArray {
 
 /// The latent space of some cells, in the order of the posterior's indices.
 struct Latent {
-  CellArray z;                             ///< (cells, n_latent)
+  CellArray z;                              ///< (cells, n_latent)
   std::vector<std::int64_t> batch_indices;  ///< (cells)
   std::vector<std::int64_t> labels;         ///< (cells)
 };
@@ -31,7 +31,7 @@ struct PosteriorOptions {
   std::int64_t batch_size = 128;
   std::uint64_t seed = 0;
   bool corrupted = false;  ///< look at the corrupted counts
-  std::string name;        ///< sets the draws of this posterior apart from those of others: "test_set"
+  std::string name = {};   ///< sets the draws of this posterior apart from those of others: "test_set"
 };
 
 /// Noise for one minibatch. @param purpose what is computed: "elbo"; @param sample which Monte-Carlo sample
@@ -58,7 +58,8 @@ class Posterior {
   const PosteriorOptions& options() const { return options_; }
   Model& model() const { return *model_; }
 
-  /// Negative evidence lower bound, nats per cell (lower is better). @throws InputError without cells, as all of these
+  /// Negative evidence lower bound, nats per cell (lower is better). @throws InputError without cells, as all of
+  /// these
   double elbo() const;
   /// -log p(x | z, l), nats per cell.
   double reconstruction_error() const;
@@ -82,8 +83,7 @@ class Posterior {
   std::unique_ptr<Noise> noise(std::string_view purpose, std::int64_t minibatch, std::int64_t sample = 0) const;
   /// Calls use(number of the minibatch, first cell's place in indices, minibatch) for all, in any order and on any
   /// thread, without recording gradients.
-  void for_each_minibatch(
-      const std::function<void(std::int64_t, std::int64_t, const MiniBatch&)>& use) const;
+  void for_each_minibatch(const std::function<void(std::int64_t, std::int64_t, const MiniBatch&)>& use) const;
   /// Sum over minibatches of what `value` gives for each, in double and in fixed order.
   double sum_over_minibatches(const std::function<double(std::int64_t, const MiniBatch&)>& value) const;
   CellArray gather(std::int64_t n_columns,

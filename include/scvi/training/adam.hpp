@@ -13,8 +13,8 @@
 
 namespace scvi {
 
-/// Adam as the reference uses it. A parameter is first stepped when it first has a gradient; from then on always, since
-/// gradients are zeroed and not removed.
+/// Adam as the reference uses it. A parameter is first stepped when it first has a gradient; from then on always,
+/// since gradients are zeroed and not removed.
 class Adam {
  public:
   Adam(std::vector<std::pair<std::string, at::Tensor>> parameters, const kernel::AdamSettings& settings);

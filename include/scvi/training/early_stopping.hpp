@@ -8,12 +8,13 @@ namespace scvi {
 
 /// When to stop before the last epoch, and which state of the model to keep; scVI's names and defaults.
 struct EarlyStoppingOptions {
-  std::string early_stopping_metric;   ///< e.g. "elbo"; empty: train to the last epoch
-  std::string save_best_state_metric;  ///< restore the weights that were best by this metric; empty: keep the last
-  std::string on = "test_set";         ///< the set on which both are measured
-  std::int64_t patience = 15;          ///< epochs without an improvement of `threshold` before training stops
-  double threshold = 3;                ///< smallest improvement that counts, in the unit of the metric (nats)
-  bool reduce_lr_on_plateau = false;   ///< multiply the learning rate by lr_factor after lr_patience such epochs
+  std::string early_stopping_metric = {};  ///< e.g. "elbo"; empty: train to the last epoch
+  std::string save_best_state_metric =
+      {};                             ///< restore the weights that were best by this metric; empty: keep the last
+  std::string on = "test_set";        ///< the set on which both are measured
+  std::int64_t patience = 15;         ///< epochs without an improvement of `threshold` before training stops
+  double threshold = 3;               ///< smallest improvement that counts, in the unit of the metric (nats)
+  bool reduce_lr_on_plateau = false;  ///< multiply the learning rate by lr_factor after lr_patience such epochs
   std::int64_t lr_patience = 10;
   double lr_factor = 0.5;
 };

@@ -23,8 +23,8 @@ namespace scvi {
 
 /// How a model is trained; scVI's names and defaults.
 struct TrainerOptions {
-  SplitOptions split;                  ///< which cells train, test, validate
-  std::optional<Split> explicit_split;  ///< used instead of `split` where given
+  SplitOptions split = {};                   ///< which cells train, test, validate
+  std::optional<Split> explicit_split = {};  ///< used instead of `split` where given
   std::int64_t batch_size = 128;
   double weight_decay = 1e-6;
   std::uint64_t seed = 0;  ///< of the order of cells and of every draw
@@ -32,7 +32,7 @@ struct TrainerOptions {
   std::vector<std::string> metrics_to_monitor = {"elbo"};
   std::int64_t frequency = 0;  ///< 0: never, unless early stopping needs them
   bool benchmark = false;      ///< no metrics and no early stopping: nothing but training
-  EarlyStoppingOptions early_stopping;
+  EarlyStoppingOptions early_stopping = {};
   /// Consecutive minibatches whose loss or gradient is not finite before training is given up. Their updates are left
   /// out, so that the weights stay usable.
   std::int64_t max_nans = 10;
@@ -48,12 +48,12 @@ struct TrainOptions {
   double eps = 0.01;  ///< of Adam
   Progress* progress = nullptr;
   /// Called about every `checkpoint_seconds` and when the user interrupts; saves the trainer where the caller likes.
-  std::function<void()> checkpoint;
+  std::function<void()> checkpoint = {};
   double checkpoint_seconds = 600;
 };
 
-/// Trains a model on a data set. Results depend on the options alone: the same bits for any number of threads, and for
-/// a run that was interrupted and resumed.
+/// Trains a model on a data set. Results depend on the options alone: the same bits for any number of threads, and
+/// for a run that was interrupted and resumed.
 class Trainer {
  public:
   /// @throws InputError for options that cannot work, e.g. fewer than three training cells (batch norm needs them)
@@ -62,8 +62,8 @@ class Trainer {
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;
 
-  /// Trains with a new optimizer from epoch 0 of this call, or, right after load_checkpoint(), goes on where that left
-  /// off. The model ends in evaluation mode.
+  /// Trains with a new optimizer from epoch 0 of this call, or, right after load_checkpoint(), goes on where that
+  /// left off. The model ends in evaluation mode.
   /// @throws Interrupted after the running minibatch when the user asks to stop (`checkpoint` has been called then)
   /// @throws NumericError when the loss stays not finite
   void train(const TrainOptions& options = {});
@@ -161,9 +161,9 @@ struct UnsupervisedTrainerOptions {
   /// Epochs over which the weight of the KL divergence of z rises linearly from 0 to 1; unset: see the next.
   std::optional<std::int64_t> n_epochs_kl_warmup = 400;
   /// The same in minibatches, used where the number of epochs is unset; both unset: weight 1 from the start.
-  std::optional<std::int64_t> n_iter_kl_warmup;
+  std::optional<std::int64_t> n_iter_kl_warmup = {};
   /// Divide the loss by the number of training cells; unset: as the model wants it.
-  std::optional<bool> normalize_loss;
+  std::optional<bool> normalize_loss = {};
 };
 
 /// The loss of the unsupervised trainer, a scalar: n_train * mean(reconstruction + kl_weight * kl_local) + kl_global,
