@@ -1,7 +1,12 @@
 #include "cli.hpp"
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+#include <functional>
 #include <iostream>
+#include <optional>
 
 #include "scvi/core/error.hpp"
 #include "scvi/core/logging.hpp"
@@ -19,11 +24,94 @@ std::vector<std::string> option_names(const CLI::App& app) {
   return names;
 }
 
+/// The whole text as a number, or nothing.
+template <class T>
+std::optional<T> parsed(const std::string& text) {
+  T value{};
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc() || rest != end) return std::nullopt;
+  return value;
+}
+
+std::string plain(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.6g", value);
+  return text;
+}
+
+/// "is 'abc', but must be a whole number of at least 1", which parse() puts behind the name of the option.
+CLI::Validator must_be(const std::string& what, const std::function<bool(const std::string&)>& fits) {
+  return CLI::Validator(
+      [=](std::string& text) { return fits(text) ? std::string() : "is '" + text + "', but must be " + what; }, "");
+}
+
+/// CLI11's complaint as ours: "--epochs: is 'x'" becomes the field --epochs and the problem "is 'x'".
+Fault fault_of(const CLI::ParseError& error) {
+  const std::string text = error.what();
+  const std::size_t colon = text.find(": ");
+  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error)) {
+    return {.problem = "needs a value", .field = text.substr(0, colon)};
+  }
+  if (dynamic_cast<const CLI::ValidationError*>(&error) && colon != std::string::npos) {
+    return {.problem = text.substr(colon + 2), .field = text.substr(0, colon)};
+  }
+  // "Could not convert: --threshold = abc"
+  const std::size_t equals = text.find(" = ");
+  if (dynamic_cast<const CLI::ConversionError*>(&error) && colon != std::string::npos && equals != std::string::npos) {
+    return {.problem = "is '" + text.substr(equals + 3) + "', which is not a value that it takes",
+            .field = text.substr(colon + 2, equals - colon - 2)};
+  }
+  return {.problem = text};
+}
+
 }  // namespace
+
+CLI::Validator whole_number(std::int64_t least, std::int64_t most) {
+  const bool has_end = most < std::numeric_limits<std::int64_t>::max();
+  const std::string what = has_end ? "a whole number from " + std::to_string(least) + " to " + std::to_string(most)
+                                   : "a whole number of at least " + std::to_string(least);
+  return must_be(what, [=](const std::string& text) {
+    const auto value = parsed<std::int64_t>(text);
+    return value && *value >= least && *value <= most;
+  });
+}
+
+CLI::Validator number(double least, double most) {
+  const bool has_end = most < std::numeric_limits<double>::max();
+  const std::string what = has_end ? "a number from " + plain(least) + " to " + plain(most)
+                                   : "a number of at least " + plain(least);
+  return must_be(what, [=](const std::string& text) {
+    const auto value = parsed<double>(text);
+    return value && *value >= least && *value <= most;
+  });
+}
+
+CLI::Validator positive_number() {
+  return must_be("a number larger than 0", [](const std::string& text) {
+    const auto value = parsed<double>(text);
+    return value && std::isfinite(*value) && *value > 0;
+  });
+}
+
+CLI::Validator one_of(std::vector<std::string> words) {
+  return CLI::Validator(
+      [words = std::move(words)](std::string& text) {
+        const bool known = std::find(words.begin(), words.end(), text) != words.end();
+        return known ? std::string() : "is '" + text + "'; " + suggest(text, words);
+      },
+      "");
+}
+
+CLI::Validator not_empty() {
+  return CLI::Validator(
+      [](std::string& text) { return text.empty() ? std::string("is empty, but must be a name") : std::string(); },
+      "");
+}
 
 void add_common_options(CLI::App& app, CommonOptions& options) {
   app.add_option("--threads", options.threads, "threads to use (never changes a result); 0: all that are available")
-      ->check(CLI::Range(0, 4096))
+      ->check(whole_number(0, 4096))
       ->capture_default_str();
   app.add_option("--verbosity", options.verbosity, "debug, info, warning, error or off")->capture_default_str();
   app.add_flag("--no-progress", options.no_progress, "show no progress");
@@ -52,13 +140,18 @@ bool parse(CLI::App& app, const Arguments& arguments) {
   try {
     app.parse(reversed);
   } catch (const CLI::CallForHelp&) {
-    std::cout << app.help("scvi " + app.get_name());
+    std::cout << app.help("scvi");
     return false;
   } catch (const CLI::ParseError& error) {
     // An option misspelt is the likelier cause of a complaint about what is missing.
-    if (app.remaining().empty()) throw InputError({.problem = error.what(), .remedy = see_help});
+    if (app.remaining().empty()) {
+      Fault fault = fault_of(error);
+      fault.remedy = see_help;
+      throw InputError(std::move(fault));
+    }
   }
   for (const auto& word : app.remaining()) {
+    if (word == "--") continue;
     const bool is_option = word.size() > 1 && word.front() == '-';
     if (!is_option) throw InputError({.problem = "does not take '" + word + "'", .field = command, .remedy = see_help});
     const std::string name = word.substr(0, word.find('='));

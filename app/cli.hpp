@@ -2,6 +2,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -32,6 +34,18 @@ inline Overwrite overwrite_of(bool force) { return force ? Overwrite::replace : 
 /// @return false when only help was asked for (and printed)
 /// @throws InputError naming what is wrong; an unknown option with the nearest known one
 bool parse(CLI::App& app, const Arguments& arguments);
+
+// Checks of what is typed after an option, with messages that name the option, the value and what it must be.
+/// A whole number from `least` to `most`; one that does not fit 64 bits is refused, too.
+CLI::Validator whole_number(std::int64_t least, std::int64_t most = std::numeric_limits<std::int64_t>::max());
+/// A finite number from `least` to `most`.
+CLI::Validator number(double least, double most = std::numeric_limits<double>::max());
+/// A finite number larger than 0.
+CLI::Validator positive_number();
+/// One of these words.
+CLI::Validator one_of(std::vector<std::string> words);
+/// The name of a file or folder: anything but nothing.
+CLI::Validator not_empty();
 
 /// "a,b , c" as its parts, blanks trimmed.
 std::vector<std::string> split_list(const std::string& text);

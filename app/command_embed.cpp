@@ -29,17 +29,17 @@ int embed(const Arguments& arguments) {
   EmbedOptions options;
   CLI::App app("Writes a copy of the data with the latent space of every cell (obsm) and its library size (obs).",
                "embed");
-  app.add_option("RUN", options.run, "the folder that `scvi train` wrote")->required();
-  app.add_option("DATA", options.data, "the .h5ad file of the cells")->required();
-  app.add_option("--output,-o", options.output, "the .h5ad file to write")->required();
+  app.add_option("RUN", options.run, "the folder that `scvi train` wrote")->required()->check(not_empty());
+  app.add_option("DATA", options.data, "the .h5ad file of the cells")->required()->check(not_empty());
+  app.add_option("--output,-o", options.output, "the .h5ad file to write")->required()->check(not_empty());
   auto* layer = app.add_option("--layer", options.layer, "matrix with the counts (default: as in training)");
   app.add_option("--key", options.key, "name of the latent space in obsm")->capture_default_str();
   app.add_option("--library-key", options.library_key, "obs column for the library size that the model infers")
       ->capture_default_str();
   app.add_option("--batch-size", options.batch_size, "cells computed at a time")
-      ->check(CLI::Range(1, 1 << 20))->capture_default_str();
+      ->check(whole_number(1, 1 << 20))->capture_default_str();
   app.add_option("--seed", options.seed, "seed of the draws (a logistic-normal latent space needs them)")
-      ->capture_default_str();
+      ->check(whole_number(0))->capture_default_str();
   add_device_option(app, options.device);
   add_force_option(app, options.force);
   add_common_options(app, options.common);
@@ -55,9 +55,11 @@ int embed(const Arguments& arguments) {
       {.layer = options.layer, .layer_given = layer->count() > 0, .drop_empty_cells = false, .with_batches = false,
        .keep_attributes = false});
   saved.model->to(device_of(options.device));
-  const auto posterior = Posterior::of_all_cells(
+  auto posterior = Posterior::of_all_cells(
       saved.model, dataset, {.batch_size = options.batch_size, .seed = options.seed,
                              .name = "embed"});
+  const auto progress = make_terminal_progress(!options.common.no_progress);
+  posterior.set_progress(progress.get());
   CellArray latent = posterior.get_latent().z;
   const CellArray log_library = posterior.get_library();
   std::vector<double> library;

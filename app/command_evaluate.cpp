@@ -58,10 +58,7 @@ Sets sets_of(const EvaluateOptions& options, const SavedModel& saved, const io::
              const GeneExpressionDataset& dataset) {
   const auto& data = saved.data;
   if (!options.split_key.empty()) {
-    const io::Column& column = dataset.cell_attribute(options.split_key);
-    std::vector<std::string> labels;
-    for (std::int64_t cell = 0; cell < dataset.nb_cells(); ++cell) labels.push_back(column.text(cell));
-    const Split split = split_from_labels(labels, options.split_key);
+    const Split split = split_of(split_column(file, options.split_key), dataset, file.path());
     return {{"train", split.train}, {"test", split.test}, {"validation", split.validation}, {"all", all_of(dataset)}};
   }
   if (file.n_obs() != data.n_cells_in_file || fingerprint_of_cells(file.obs().index) != data.fingerprint) {
@@ -113,18 +110,18 @@ int evaluate(const Arguments& arguments) {
       "Says how well a trained model describes cells, apart for those that trained, tested and validated.\n"
       "Likelihoods are negative and per cell, in nats: lower is better.",
       "evaluate");
-  app.add_option("RUN", options.run, "the folder that `scvi train` wrote")->required();
-  app.add_option("DATA", options.data, "the .h5ad file of the cells")->required();
+  app.add_option("RUN", options.run, "the folder that `scvi train` wrote")->required()->check(not_empty());
+  app.add_option("DATA", options.data, "the .h5ad file of the cells")->required()->check(not_empty());
   app.add_option("--json", options.json_path, "write the numbers to this file ('-': standard output)");
   app.add_option("--metrics", options.metrics, "any of: " + known)->capture_default_str();
   auto* layer = app.add_option("--layer", options.layer, "matrix with the counts (default: as in training)");
   app.add_option("--split-key", options.split_key,
                  "obs column that says train, test or validation (default: the split of the training)");
   app.add_option("--mc-samples", options.n_mc_samples, "samples for the marginal likelihood")
-      ->check(CLI::Range(1, 1000000))->capture_default_str();
+      ->check(whole_number(1, 1000000))->capture_default_str();
   app.add_option("--batch-size", options.batch_size, "cells computed at a time")
-      ->check(CLI::Range(1, 1 << 20))->capture_default_str();
-  app.add_option("--seed", options.seed, "seed of the draws")->capture_default_str();
+      ->check(whole_number(1, 1 << 20))->capture_default_str();
+  app.add_option("--seed", options.seed, "seed of the draws")->check(whole_number(0))->capture_default_str();
   add_device_option(app, options.device);
   add_force_option(app, options.force);
   add_common_options(app, options.common);
@@ -137,17 +134,20 @@ int evaluate(const Arguments& arguments) {
   if (to_file) { const AtomicFile probe(options.json_path, overwrite_of(options.force)); }
   SavedModel saved = load_model(options.run);
   const io::H5adFile file(options.data);
+  if (!options.split_key.empty()) split_column(file, options.split_key);
   const auto dataset = load_for_model(
       file, saved,
       {.layer = options.layer, .layer_given = layer->count() > 0, .drop_empty_cells = true, .with_batches = true,
-       .keep_attributes = !options.split_key.empty()});
+       .keep_attributes = false});
   saved.model->to(device_of(options.device));
 
+  const auto progress = make_terminal_progress(!options.common.no_progress);
   json result = json::object();
   for (const auto& [name, cells] : sets_of(options, saved, file, *dataset)) {
-    const Posterior posterior(saved.model, dataset, cells,
+    Posterior posterior(saved.model, dataset, cells,
                               {.batch_size = options.batch_size, .seed = options.seed,
                                .name = name});
+    posterior.set_progress(progress.get());
     json& values = result[name];
     for (const auto& metric : metrics) {
       const auto value = value_of(posterior_metric(metric), posterior, options);

@@ -118,7 +118,7 @@ int run_info(const Arguments& arguments) {
   bool quick = false;
   CommonOptions common;
   CLI::App app("Shows what an .h5ad file holds: cells, genes, annotation, matrices, and whether they are counts.", "info");
-  app.add_option("DATA", path, "the .h5ad file")->required();
+  app.add_option("DATA", path, "the .h5ad file")->required()->check(not_empty());
   app.add_flag("--quick", quick, "do not read the matrices");
   add_common_options(app, common);
   if (!parse(app, arguments)) return 0;

@@ -1,7 +1,6 @@
 #include <ATen/Context.h>
 
-#include <chrono>
-#include <iostream>
+#include <cstdio>
 #include <map>
 #include <optional>
 
@@ -48,6 +47,12 @@ struct TrainCommand {
   CommonOptions common;
 };
 
+std::string rounded(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.5g", value);
+  return text;
+}
+
 /// "--n-latent" for "n_latent".
 std::string option_name(std::string name) {
   for (char& letter : name) letter = letter == '_' ? '-' : letter;
@@ -74,14 +79,14 @@ void add_data_options(CLI::App& app, TrainCommand& command) {
   app.add_option("--missing-label", command.load.missing_label, "cell type given to cells that have none")
       ->group(group);
   app.add_option("--n-top-genes", command.n_top_genes, "keep this many of the most variable genes; 0: all")
-      ->check(CLI::NonNegativeNumber)->capture_default_str()->group(group);
-  app.add_option("--gene-selection", command.gene_selection, "how they are chosen")
-      ->capture_default_str()->group(group);
+      ->check(whole_number(0))->capture_default_str()->group(group);
+  app.add_option("--gene-selection", command.gene_selection, "how they are chosen: " + join_some(available_gene_selection_modes(), 20))
+      ->check(one_of(available_gene_selection_modes()))->capture_default_str()->group(group);
   app.add_flag("--make-unique", command.make_unique, "number gene names that occur more than once")->group(group);
   app.add_option("--corruption", command.corruption, "train on damaged counts: none, uniform or binomial")
-      ->check(CLI::IsMember({"none", "uniform", "binomial"}))->capture_default_str()->group(group);
+      ->check(one_of({"none", "uniform", "binomial"}))->capture_default_str()->group(group);
   app.add_option("--corruption-rate", command.corruption_rate, "share of the counts that is damaged")
-      ->capture_default_str()->group(group);
+      ->check(number(0, 1))->capture_default_str()->group(group);
   app.add_option("--split-key", command.split_key, "obs column that says train, test or validation for each cell")
       ->group(group);
   app.add_option("--train-size", command.train_size, "share of the cells that train, or their number (1.0: all)")
@@ -93,13 +98,15 @@ void add_data_options(CLI::App& app, TrainCommand& command) {
 void add_training_options(CLI::App& app, TrainCommand& command) {
   const char* group = "Training";
   app.add_option("--epochs", command.train.n_epochs, "passes over the training cells")
-      ->check(CLI::NonNegativeNumber)->capture_default_str()->group(group);
+      ->check(whole_number(0))->capture_default_str()->group(group);
   app.add_option("--batch-size", command.trainer.batch_size, "cells in a minibatch")
-      ->capture_default_str()->group(group);
-  app.add_option("--lr", command.train.lr, "learning rate")->capture_default_str()->group(group);
-  app.add_option("--eps", command.train.eps, "eps of Adam")->capture_default_str()->group(group);
+      ->check(whole_number(kSmallestMinibatch, 1 << 20))->capture_default_str()->group(group);
+  app.add_option("--lr", command.train.lr, "learning rate")
+      ->check(positive_number())->capture_default_str()->group(group);
+  app.add_option("--eps", command.train.eps, "eps of Adam")
+      ->check(positive_number())->capture_default_str()->group(group);
   app.add_option("--weight-decay", command.trainer.weight_decay, "weight decay of Adam")
-      ->capture_default_str()->group(group);
+      ->check(number(0))->capture_default_str()->group(group);
   app.add_option("--kl-warmup-epochs", command.kl_warmup_epochs,
                  "epochs over which the KL term comes into force, or none")
       ->capture_default_str()->group(group);
@@ -107,11 +114,11 @@ void add_training_options(CLI::App& app, TrainCommand& command) {
                  "the same in minibatches; used where epochs are none")
       ->capture_default_str()->group(group);
   app.add_option("--normalize-loss", command.normalize_loss, "divide the loss by the number of cells: auto, true, false")
-      ->check(CLI::IsMember({"auto", "true", "false"}))->capture_default_str()->group(group);
+      ->check(one_of({"auto", "true", "false"}))->capture_default_str()->group(group);
   app.add_option("--max-nans", command.trainer.max_nans, "minibatches without a finite loss before giving up")
-      ->capture_default_str()->group(group);
+      ->check(whole_number(1))->capture_default_str()->group(group);
   app.add_option("--seed", command.seed, "seed of the split, the initial weights and all draws")
-      ->capture_default_str()->group(group);
+      ->check(whole_number(0))->capture_default_str()->group(group);
   add_device_option(app, command.device);
 }
 
@@ -121,7 +128,7 @@ void add_monitoring_options(CLI::App& app, TrainCommand& command) {
   app.add_option("--metrics", command.metrics, "metrics to follow, e.g. elbo,reconstruction_error,ari")
       ->capture_default_str()->group(group);
   app.add_option("--frequency", command.trainer.frequency, "epochs between two looks at the metrics; 0: never")
-      ->capture_default_str()->group(group);
+      ->check(whole_number(0))->capture_default_str()->group(group);
   app.add_flag("--benchmark", command.trainer.benchmark, "nothing but training: no metrics, no early stopping")
       ->group(group);
   app.add_option("--early-stopping", stopping.early_stopping_metric, "stop when this metric no longer improves")
@@ -129,15 +136,16 @@ void add_monitoring_options(CLI::App& app, TrainCommand& command) {
   app.add_option("--save-best", stopping.save_best_state_metric, "end with the weights that were best by this metric")
       ->group(group);
   app.add_option("--early-stopping-on", stopping.on, "the set that both look at: train_set, test_set, validation_set")
-      ->capture_default_str()->group(group);
+      ->check(one_of({"train_set", "test_set", "validation_set"}))->capture_default_str()->group(group);
   app.add_option("--patience", stopping.patience, "epochs without improvement before stopping")
-      ->capture_default_str()->group(group);
+      ->check(whole_number(0))->capture_default_str()->group(group);
   app.add_option("--threshold", stopping.threshold, "smallest improvement that counts")
       ->capture_default_str()->group(group);
   app.add_flag("--reduce-lr-on-plateau", stopping.reduce_lr_on_plateau, "reduce the learning rate first")->group(group);
   app.add_option("--lr-patience", stopping.lr_patience, "epochs without improvement before that")
-      ->capture_default_str()->group(group);
-  app.add_option("--lr-factor", stopping.lr_factor, "factor of the reduction")->capture_default_str()->group(group);
+      ->check(whole_number(0))->capture_default_str()->group(group);
+  app.add_option("--lr-factor", stopping.lr_factor, "factor of the reduction")
+      ->check(number(0, 1))->capture_default_str()->group(group);
 }
 
 void add_model_options(CLI::App& app, TrainCommand& command, const ModelSpec& spec) {
@@ -166,13 +174,22 @@ Hyperparameters hyperparameters_of(const TrainCommand& command, const ModelSpec&
   Hyperparameters values;
   for (const auto& hyperparameter : spec.hyperparameters) {
     const std::string& text = command.hyperparameters.at(hyperparameter.name);
-    if (!text.empty()) values[hyperparameter.name] = parse_hyperparameter(hyperparameter, text);
+    if (text.empty()) continue;
+    try {
+      values[hyperparameter.name] = parse_hyperparameter(hyperparameter, text);
+    } catch (const InputError& error) {
+      Fault fault = error.fault();
+      fault.field = option_name(hyperparameter.name);
+      throw InputError(std::move(fault));
+    }
   }
   return values;
 }
 
-/// Counts and annotation, with the genes chosen. Sets aside how many cells the file holds and a fingerprint of them.
-std::shared_ptr<GeneExpressionDataset> load_data(const TrainCommand& command, DataDescription& description) {
+/// Counts and annotation, with the genes chosen. Sets aside how many cells the file holds and a fingerprint of them,
+/// and the split that the file dictates.
+std::shared_ptr<GeneExpressionDataset> load_data(const TrainCommand& command, DataDescription& description,
+                                                 TrainerOptions& trainer) {
   const io::H5adFile file(command.data);
   AnnDataOptions load = command.load;
   load.on_duplicate_genes = command.make_unique ? DuplicateGenes::make_unique : DuplicateGenes::error;
@@ -182,12 +199,7 @@ std::shared_ptr<GeneExpressionDataset> load_data(const TrainCommand& command, Da
   description.labels_key = load.labels_key;
   description.n_cells_in_file = file.n_obs();
   description.fingerprint = fingerprint_of_cells(file.obs().index);
-  if (!command.split_key.empty() && !file.obs().find(command.split_key)) {
-    throw InputError({.problem = "is not there",
-                      .file = command.data,
-                      .field = "obs['" + command.split_key + "']",
-                      .remedy = suggest(command.split_key, file.obs().column_names())});
-  }
+  const io::Column* split = command.split_key.empty() ? nullptr : &split_column(file, command.split_key);
   auto dataset = std::make_shared<GeneExpressionDataset>(load_anndata(file, load));
   const std::int64_t n_genes = dataset->nb_genes();
   if (command.n_top_genes > 0) {
@@ -195,6 +207,7 @@ std::shared_ptr<GeneExpressionDataset> load_data(const TrainCommand& command, Da
                                                    .new_ratio_genes = {},
                                                    .mode = parse_gene_selection_mode(command.gene_selection)});
   }
+  if (split) trainer.explicit_split = split_of(*split, *dataset, file.path());
   std::string line = with_thousands(dataset->nb_cells()) + " cells x " + with_thousands(dataset->nb_genes()) + " genes";
   if (dataset->nb_genes() < n_genes) line += " (of " + with_thousands(n_genes) + ", by " + command.gene_selection + ")";
   if (!load.batch_key.empty()) line += ", " + std::to_string(dataset->n_batches()) + " batches";
@@ -211,20 +224,18 @@ std::shared_ptr<GeneExpressionDataset> load_data(const TrainCommand& command, Da
   return dataset;
 }
 
-TrainerOptions trainer_options(const TrainCommand& command, const GeneExpressionDataset& dataset) {
+TrainerOptions trainer_options(const TrainCommand& command) {
   TrainerOptions options = command.trainer;
   options.seed = command.seed;
   options.metrics_to_monitor = split_list(command.metrics);
+  for (const auto& name : options.metrics_to_monitor) posterior_metric(name);
+  for (const auto& name : {options.early_stopping.early_stopping_metric, options.early_stopping.save_best_state_metric}) {
+    if (!name.empty()) posterior_metric(name);
+  }
   options.corrupted = command.corruption != "none";
   options.split.seed = static_cast<std::uint32_t>(command.seed);
   options.split.train_size = parse_split_size(command.train_size, "--train-size");
   if (!command.test_size.empty()) options.split.test_size = parse_split_size(command.test_size, "--test-size");
-  if (!command.split_key.empty()) {
-    const io::Column& column = dataset.cell_attribute(command.split_key);
-    std::vector<std::string> labels;
-    for (std::int64_t cell = 0; cell < dataset.nb_cells(); ++cell) labels.push_back(column.text(cell));
-    options.explicit_split = split_from_labels(labels, command.split_key);
-  }
   return options;
 }
 
@@ -257,6 +268,8 @@ TrainingDescription describe_training(const TrainCommand& command, const Trainer
       {"gene_selection", command.n_top_genes > 0 ? command.gene_selection : "all"},
       {"seconds", std::to_string(static_cast<std::int64_t>(trainer.training_seconds()))},
   };
+  if (command.make_unique) description.emplace_back(kMadeUnique, "true");
+  if (!command.load.missing_label.empty()) description.emplace_back(kMissingLabel, command.load.missing_label);
   if (trainer.best_epoch() >= 0) description.emplace_back("best_epoch", std::to_string(trainer.best_epoch()));
   return description;
 }
@@ -266,8 +279,9 @@ bool read_arguments(const Arguments& given, TrainCommand& command) {
   const ModelSpec& spec = model_spec(model_in(given));
   CLI::App app("Trains a model on the counts of an .h5ad file. Counts are validated in full while they are read.",
                "train");
-  app.add_option("DATA", command.data, "the .h5ad file")->required();
-  app.add_option("--output,-o", command.output, "folder for the trained model, its history and a log")->required();
+  app.add_option("DATA", command.data, "the .h5ad file")->required()->check(not_empty());
+  app.add_option("--output,-o", command.output, "folder for the trained model, its history and a log")
+      ->required()->check(not_empty());
   std::vector<std::string> models;
   for (const auto& known : model_specs()) models.push_back(known.name);
   app.add_option("--model", command.model, "the model: " + join_some(models, 20))->capture_default_str();
@@ -276,7 +290,7 @@ bool read_arguments(const Arguments& given, TrainCommand& command) {
   add_monitoring_options(app, command);
   add_model_options(app, command, spec);
   app.add_option("--checkpoint-seconds", command.train.checkpoint_seconds, "time between two checkpoints")
-      ->capture_default_str();
+      ->check(number(0))->capture_default_str();
   app.add_flag("--resume", command.resume,
                "go on with the interrupted run in the output folder; options not given are as they were");
   add_force_option(app, command.force);
@@ -300,7 +314,7 @@ Arguments worth_keeping(const Arguments& given, const TrainCommand& command) {
   Arguments kept;
   for (std::size_t i = 0; i < given.size(); ++i) {
     const std::string& word = given[i];
-    if (word == "--force" || word == "--resume" || word == command.data) continue;
+    if (word.starts_with("--force") || word.starts_with("--resume") || word == command.data) continue;
     if (word == "--output" || word == "-o") {
       ++i;
       continue;
@@ -321,22 +335,25 @@ int train(const Arguments& given) {
   }
   apply(command.common);
   settings().seed = command.seed;
-  // Refuse what cannot be written before the work, not after.
+  // Refuse what cannot work or be written before the data are read, not after.
+  const ModelSpec& spec = model_spec(command.model);
+  const Hyperparameters hyperparameters = complete_hyperparameters(spec, hyperparameters_of(command, spec));
+  TrainerOptions options = trainer_options(command);
+  const UnsupervisedTrainerOptions unsupervised = unsupervised_options(command);
+  const c10::Device device = device_of(command.device);
   std::optional<RunFolder> folder;
   folder.emplace(command.resume ? RunFolder::resume(command.output)
                                 : RunFolder::create(command.output, overwrite_of(command.force),
                                                     worth_keeping(given, command)));
-  const ModelSpec& spec = model_spec(command.model);
-  const Hyperparameters hyperparameters = complete_hyperparameters(spec, hyperparameters_of(command, spec));
 
   SavedModel saved;
-  const auto dataset = load_data(command, saved.data);
+  const auto dataset = load_data(command, saved.data, options);
   const DataShape shape{.n_input = dataset->nb_genes(),
                         .n_batch = std::ssize(saved.data.batch_names),
                         .n_labels = std::ssize(saved.data.label_names)};
   saved.model = spec.build(shape, hyperparameters, command.seed);
-  saved.model->to(device_of(command.device));
-  UnsupervisedTrainer trainer(saved.model, dataset, trainer_options(command, *dataset), unsupervised_options(command));
+  saved.model->to(device);
+  UnsupervisedTrainer trainer(saved.model, dataset, std::move(options), unsupervised);
   const Split& split = trainer.split();
   saved.data.train_rows = rows_of(split.train, *dataset);
   saved.data.test_rows = rows_of(split.test, *dataset);
@@ -356,6 +373,7 @@ int train(const Arguments& given) {
     trainer.train(command.train);
   } catch (const Interrupted& stop) {
     Fault fault = stop.fault();
+    if (!folder->has_checkpoint()) throw;
     fault.remedy = "a checkpoint is in " + command.output + ", go on with `scvi train " + command.data + " --output " +
                    command.output + " --resume`";
     throw Interrupted(fault);
@@ -365,8 +383,8 @@ int train(const Arguments& given) {
   folder->finish(saved, trainer.history());
   const auto last = [&](const char* series) { return trainer.history().last(series); };
   std::string line = "wrote " + command.output + " after " + std::to_string(trainer.epoch()) + " epochs";
-  if (const auto loss = last("train_loss")) line += ", training loss " + to_text(HyperparameterValue(*loss));
-  if (const auto elbo = last("elbo_test_set")) line += ", test elbo " + to_text(HyperparameterValue(*elbo));
+  if (const auto loss = last("train_loss")) line += ", training loss " + rounded(*loss);
+  if (const auto elbo = last("elbo_test_set")) line += ", test elbo " + rounded(*elbo);
   log_info(line);
   return 0;
 }

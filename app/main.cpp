@@ -70,15 +70,30 @@ Run load_from_module(const char* symbol) {
                        .remedy = "install scvi again, LibTorch included"});
 }
 
-int dispatch(const std::string& name, const Arguments& arguments) {
+int dispatch(const Arguments& words) {
+  if (words.empty()) {
+    print_usage(std::cerr);
+    return kUsersFault;
+  }
+  const std::string& name = words[0];
+  if (name == "--help" || name == "-h" || name == "help") {
+    if (name == "help" && words.size() > 1) return dispatch({words[1], "--help"});
+    print_usage(std::cout);
+    return 0;
+  }
+  if (name == "--version") {
+    std::cout << "scvi " << scvi::version() << "\n";
+    return 0;
+  }
   std::vector<std::string> names;
   for (const auto& command : kCommands) {
     if (name == command.name) {
       const Run run = command.run ? command.run : load_from_module(command.symbol);
-      return run(arguments);
+      return run(Arguments(words.begin() + 1, words.end()));
     }
     names.emplace_back(command.name);
   }
+  names.insert(names.end(), {"--help", "--version"});
   throw scvi::InputError({.problem = "knows no command '" + name + "'",
                           .field = "scvi",
                           .remedy = scvi::suggest(name, names)});
@@ -87,18 +102,12 @@ int dispatch(const std::string& name, const Arguments& arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const Arguments words(argv + 1, argv + argc);
-  if (words.empty() || words[0] == "--help" || words[0] == "-h" || words[0] == "help") {
-    print_usage(words.empty() ? std::cerr : std::cout);
-    return words.empty() ? kUsersFault : 0;
-  }
-  if (words[0] == "--version") {
-    std::cout << "scvi " << scvi::version() << "\n";
-    return 0;
-  }
   scvi::catch_interrupts();
   try {
-    return dispatch(words[0], Arguments(words.begin() + 1, words.end()));
+    const int status = dispatch(Arguments(argv + 1, argv + argc));
+    // What is lost on a full disk behind a '>' shows only here.
+    if (!std::cout.flush()) throw scvi::IoError({.problem = "cannot be written", .field = "standard output"});
+    return status;
   } catch (const scvi::Interrupted& stop) {
     std::cerr << "scvi: " << stop.what() << "\n";
     return kInterrupted;

@@ -37,7 +37,7 @@ std::vector<std::int64_t> as_model_numbers(const std::vector<std::int64_t>& indi
 
 void add_device_option(CLI::App& app, std::string& device) {
   app.add_option("--device", device, "cpu, cuda, or auto: a GPU where there is one")
-      ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
+      ->check(one_of({"auto", "cpu", "cuda"}))
       ->capture_default_str();
 }
 
@@ -50,12 +50,38 @@ c10::Device device_of(const std::string& name) {
   return c10::Device(name == "cpu" || !has_gpu ? c10::kCPU : c10::kCUDA);
 }
 
+const io::Column& split_column(const io::H5adFile& file, const std::string& key) {
+  if (const io::Column* column = file.obs().find(key)) return *column;
+  throw InputError({.problem = "has no column '" + key + "' (asked for as the split)",
+                    .file = file.path(),
+                    .field = "obs",
+                    .remedy = suggest(key, file.obs().column_names())});
+}
+
+Split split_of(const io::Column& column, const GeneExpressionDataset& dataset, const std::string& file) {
+  // Checked here for the sake of the message: cells that are left out have shifted the positions.
+  static const std::vector<std::string> kSets = {"train", "test", "validation"};
+  std::vector<std::string> labels;
+  for (std::int64_t cell = 0; cell < dataset.nb_cells(); ++cell) {
+    labels.push_back(column.text(dataset.original_cells()[cell]));
+    if (std::find(kSets.begin(), kSets.end(), labels.back()) != kSets.end()) continue;
+    throw InputError({.problem = "is '" + labels.back() + "', but must be train, test or validation",
+                      .file = file,
+                      .field = "obs column '" + column.name + "', cell '" + dataset.cell_names()[cell] + "'"});
+  }
+  return split_from_labels(labels, column.name);
+}
+
 std::shared_ptr<GeneExpressionDataset> load_for_model(const io::H5adFile& file, const SavedModel& saved,
                                                       const ModelDataOptions& options) {
   const DataDescription& data = saved.data;
   AnnDataOptions load;
   load.layer = options.layer_given ? options.layer : data.layer;
   load.genes = data.gene_names;
+  for (const auto& [name, value] : saved.training) {
+    if (name == kMadeUnique && value == "true") load.on_duplicate_genes = DuplicateGenes::make_unique;
+    if (name == kMissingLabel) load.missing_label = value;
+  }
   load.drop_empty_cells = options.drop_empty_cells;
   load.keep_attributes = options.keep_attributes;
   const bool with_batches = options.with_batches && !data.batch_key.empty();

@@ -8,14 +8,25 @@
 #include "cli.hpp"
 #include "scvi/dataset/gene_expression_dataset.hpp"
 #include "scvi/io/h5ad.hpp"
+#include "scvi/loader/split.hpp"
 #include "scvi/model/saved_model.hpp"
 
 namespace scvi::app {
+
+// What the description of a training says of its data, so that later data are read in the same way.
+inline constexpr const char* kMadeUnique = "make_unique";      ///< "true": names of genes were made unique
+inline constexpr const char* kMissingLabel = "missing_label";  ///< the cell type given to cells that had none
 
 /// Adds --device.
 void add_device_option(CLI::App& app, std::string& device);
 /// "auto" is a GPU where there is one. @throws InputError when a GPU is asked for and there is none
 c10::Device device_of(const std::string& name);
+
+/// The obs column that says train, test or validation for each cell.
+/// @throws InputError when there is none of that name
+const io::Column& split_column(const io::H5adFile& file, const std::string& key);
+/// The split it dictates, as positions in the data set. @throws InputError naming a cell with any other value
+Split split_of(const io::Column& column, const GeneExpressionDataset& dataset, const std::string& file);
 
 /// Which rows of a new file to bring before a trained model.
 struct ModelDataOptions {

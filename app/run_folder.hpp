@@ -26,6 +26,8 @@ class RunFolder {
 
   std::string checkpoint_path() const { return current() + "/checkpoint"; }
   void save_checkpoint(const Trainer& trainer);
+  /// Whether a checkpoint of this run is there, under the folder's own name.
+  bool has_checkpoint() const;
   /// Saves the model and its history, and removes the checkpoint.
   void finish(const SavedModel& saved, const History& history);
 

@@ -9,19 +9,13 @@ find_package(HDF5 REQUIRED COMPONENTS C)
 find_package(ZLIB REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(libzip REQUIRED IMPORTED_TARGET libzip)
-find_package(Torch REQUIRED)
 
 # HDF5 as one target, whatever the age of CMake's module.
 add_library(scvi_hdf5 INTERFACE)
 target_include_directories(scvi_hdf5 SYSTEM INTERFACE ${HDF5_INCLUDE_DIRS})
 target_link_libraries(scvi_hdf5 INTERFACE ${HDF5_C_LIBRARIES})
 
-# LibTorch as one target: its headers are foreign, so their warnings are not ours.
-add_library(scvi_torch INTERFACE)
-target_include_directories(scvi_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
-target_link_libraries(scvi_torch INTERFACE ${TORCH_LIBRARIES})
-separate_arguments(scvi_torch_flags UNIX_COMMAND "${TORCH_CXX_FLAGS}")
-target_compile_options(scvi_torch INTERFACE ${scvi_torch_flags})
+include(ScviTorch)
 
 # Flags of all our own targets.
 add_library(scvi_flags INTERFACE)

@@ -16,4 +16,4 @@ configure_package_config_file(cmake/scviConfig.cmake.in ${CMAKE_CURRENT_BINARY_D
                               INSTALL_DESTINATION ${config_dir})
 write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/scviConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/scviConfig.cmake ${CMAKE_CURRENT_BINARY_DIR}/scviConfigVersion.cmake
-        DESTINATION ${config_dir})
+              cmake/ScviTorch.cmake DESTINATION ${config_dir})

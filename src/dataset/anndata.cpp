@@ -27,6 +27,7 @@ namespace {
 constexpr const char* kRawCountsRemedy = "give the raw counts with --layer; this looks like normalised data";
 constexpr double kMinCellTotal = 1;
 constexpr std::int64_t kRowsPerWrittenBlock = 4096;
+const std::string kCellTypeRole = "the cell type";
 const std::string kObsBatch = "batch";
 const std::string kObsCellType = "cell_type";
 
@@ -62,13 +63,15 @@ io::Categorical categories_of(const io::H5adFile& file, const std::string& key, 
   const auto first = std::find(categories.codes.begin(), categories.codes.end(), -1);
   if (first == categories.codes.end()) return categories;
   if (missing_name.empty()) {
+    std::string remedy = "fill the column in, or leave these cells out of the file";
+    if (role == kCellTypeRole) remedy += ", or name their type with --missing-label";
     const auto n_missing = std::count(first, categories.codes.end(), -1);
     throw InputError({.problem = "has no value for " + with_thousands(n_missing) + " of " +
                                  with_thousands(file.n_obs()) + " cells, the first is " +
                                  named("cell", file.obs().index, first - categories.codes.begin()),
                       .file = file.path(),
                       .field = "obs column '" + key + "'",
-                      .remedy = "fill the column in, or leave these cells out of the file"});
+                      .remedy = remedy});
   }
   const auto known = std::find(categories.categories.begin(), categories.categories.end(), missing_name);
   const auto code = static_cast<std::int32_t>(known - categories.categories.begin());
@@ -214,7 +217,7 @@ std::vector<std::string> checked_gene_names(const io::H5adFile& file, const AnnD
                                " occur more than once (" + join_some(repeated, 5) + ")",
                     .file = file.path(),
                     .field = "gene names (var index)",
-                    .remedy = "make them unique, as anndata's var_names_make_unique does, or ask for it here"});
+                    .remedy = "pass --make-unique to number them, as anndata's var_names_make_unique does"});
 }
 
 std::vector<std::int64_t> wanted_genes(const io::H5adFile& file, const std::vector<std::string>& names,
@@ -381,7 +384,7 @@ GeneExpressionDataset load_anndata(const io::H5adFile& file, const AnnDataOption
   std::optional<io::Categorical> labels;
   if (!options.batch_key.empty()) batches = categories_of(file, options.batch_key, "the batch", "");
   if (!options.labels_key.empty()) {
-    labels = categories_of(file, options.labels_key, "the cell type", options.missing_label);
+    labels = categories_of(file, options.labels_key, kCellTypeRole, options.missing_label);
   }
 
   CountLoader loader(file, *reader, gene_names, genes, options.drop_empty_cells);

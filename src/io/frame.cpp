@@ -30,12 +30,22 @@ std::string number_text(double value) {
   return static_cast<double>(narrow) == value ? shortest(narrow) : shortest(value);
 }
 
-std::string value_text(const std::string& value) { return value; }
-std::string value_text(double value) { return number_text(value); }
-std::string value_text(std::int64_t value) { return std::to_string(value); }
-std::string value_text(std::uint8_t value) { return value ? "True" : "False"; }
+std::string value_text(const std::string& value) {
+  return value;
+}
+std::string value_text(double value) {
+  return number_text(value);
+}
+std::string value_text(std::int64_t value) {
+  return std::to_string(value);
+}
+std::string value_text(std::uint8_t value) {
+  return value ? "True" : "False";
+}
 
-bool is_nan(double value) { return std::isnan(value); }
+bool is_nan(double value) {
+  return std::isnan(value);
+}
 template <class T>
 bool is_nan(const T&) {
   return false;
@@ -63,10 +73,11 @@ Categorical categorize(const std::vector<T>& values, const Column& column) {
 }  // namespace
 
 std::int64_t Column::size() const {
-  return std::visit(Overloaded{[](const Boolean& column) { return static_cast<std::int64_t>(column.values.size()); },
-                               [](const Categorical& column) { return static_cast<std::int64_t>(column.codes.size()); },
-                               [](const auto& column) { return static_cast<std::int64_t>(column.size()); }},
-                    values);
+  return std::visit(
+      Overloaded{[](const Boolean& column) { return static_cast<std::int64_t>(column.values.size()); },
+                 [](const Categorical& column) { return static_cast<std::int64_t>(column.codes.size()); },
+                 [](const auto& column) { return static_cast<std::int64_t>(column.size()); }},
+      values);
 }
 
 bool Column::is_missing(std::int64_t row) const {
@@ -81,11 +92,12 @@ bool Column::is_missing(std::int64_t row) const {
 std::string Column::text(std::int64_t row) const {
   if (is_missing(row)) return "";
   const std::size_t at = static_cast<std::size_t>(row);
-  return std::visit(
-      Overloaded{[&](const Boolean& column) { return value_text(column.values[at]); },
-                 [&](const Categorical& column) { return column.categories[static_cast<std::size_t>(column.codes[at])]; },
-                 [&](const auto& column) { return value_text(column[at]); }},
-      values);
+  return std::visit(Overloaded{[&](const Boolean& column) { return value_text(column.values[at]); },
+                               [&](const Categorical& column) {
+                                 return column.categories[static_cast<std::size_t>(column.codes[at])];
+                               },
+                               [&](const auto& column) { return value_text(column[at]); }},
+                    values);
 }
 
 Categorical Column::as_categorical() const {
@@ -102,7 +114,8 @@ Categorical Column::as_categorical() const {
 }
 
 const Column* Frame::find(std::string_view name) const {
-  const auto at = std::find_if(columns.begin(), columns.end(), [&](const Column& column) { return column.name == name; });
+  const auto at =
+      std::find_if(columns.begin(), columns.end(), [&](const Column& column) { return column.name == name; });
   return at == columns.end() ? nullptr : &*at;
 }
 

@@ -16,7 +16,9 @@ namespace {
 
 using Shape = std::pair<std::int64_t, std::int64_t>;
 
-std::string dimensions(Shape shape) { return std::to_string(shape.first) + " x " + std::to_string(shape.second); }
+std::string dimensions(Shape shape) {
+  return std::to_string(shape.first) + " x " + std::to_string(shape.second);
+}
 
 /// What an HDF5 file without obs and var seems to be.
 std::string other_format(const Hdf5File& file) {
@@ -102,8 +104,8 @@ std::unique_ptr<MatrixReader> open_matrix(const std::shared_ptr<const Hdf5File>&
 
 [[noreturn]] void throw_unknown(const Hdf5File& file, const std::string& where, const std::string& name,
                                 const std::vector<std::string>& known) {
-  throw InputError({.problem = "has no '" + name + "'", .file = file.path(), .field = where,
-                    .remedy = suggest(name, known)});
+  throw InputError(
+      {.problem = "has no '" + name + "'", .file = file.path(), .field = where, .remedy = suggest(name, known)});
 }
 
 /// Names in a dictionary of arrays, which up to 0.6 was one record array.
@@ -143,8 +145,8 @@ double as_number(const Column& column, std::int64_t row, const Hdf5File& file, c
   if (const auto* whole = std::get_if<std::vector<std::int64_t>>(&column.values))
     return static_cast<double>((*whole)[at]);
   if (const auto* truths = std::get_if<Boolean>(&column.values)) return truths->values[at];
-  throw FormatError({.problem = "holds text where numbers are expected", .file = file.path(),
-                     .field = path + "/" + column.name});
+  throw FormatError(
+      {.problem = "holds text where numbers are expected", .file = file.path(), .field = path + "/" + column.name});
 }
 
 DenseArray array_of_frame(const Hdf5File& file, const std::string& path) {
@@ -156,7 +158,8 @@ DenseArray array_of_frame(const Hdf5File& file, const std::string& path) {
   return array;
 }
 
-DenseArray array_of_sparse(const std::shared_ptr<const Hdf5File>& file, const std::string& path, std::int64_t n_rows) {
+DenseArray array_of_sparse(const std::shared_ptr<const Hdf5File>& file, const std::string& path,
+                           std::int64_t n_rows) {
   constexpr std::int64_t kLargest = std::int64_t{1} << 28;
   const std::optional<Shape> shape = stated_shape(*file, path);
   if (!shape || shape->first != n_rows || shape->second < 0)
@@ -169,8 +172,8 @@ DenseArray array_of_sparse(const std::shared_ptr<const Hdf5File>& file, const st
   open_matrix(file, path, *shape)->for_each_block([&](const CsrBlock& block) {
     for (std::int64_t row = 0; row < block.n_rows(); ++row) {
       double* const out = array.values.data() + (block.first_row + row) * array.n_cols;
-      for (auto at = block.indptr[static_cast<std::size_t>(row)]; at < block.indptr[static_cast<std::size_t>(row) + 1];
-           ++at)
+      for (auto at = block.indptr[static_cast<std::size_t>(row)];
+           at < block.indptr[static_cast<std::size_t>(row) + 1]; ++at)
         out[block.indices[static_cast<std::size_t>(at)]] = block.values[static_cast<std::size_t>(at)];
     }
   });
@@ -283,11 +286,21 @@ H5adFile::~H5adFile() = default;
 H5adFile::H5adFile(H5adFile&&) noexcept = default;
 H5adFile& H5adFile::operator=(H5adFile&&) noexcept = default;
 
-const std::string& H5adFile::path() const { return impl_->file->path(); }
-std::int64_t H5adFile::n_obs() const { return impl_->n_obs; }
-std::int64_t H5adFile::n_vars() const { return impl_->n_vars; }
-const Frame& H5adFile::obs() const { return impl_->obs.get(*impl_->file, "obs", "uns"); }
-const Frame& H5adFile::var() const { return impl_->var.get(*impl_->file, "var", "uns"); }
+const std::string& H5adFile::path() const {
+  return impl_->file->path();
+}
+std::int64_t H5adFile::n_obs() const {
+  return impl_->n_obs;
+}
+std::int64_t H5adFile::n_vars() const {
+  return impl_->n_vars;
+}
+const Frame& H5adFile::obs() const {
+  return impl_->obs.get(*impl_->file, "obs", "uns");
+}
+const Frame& H5adFile::var() const {
+  return impl_->var.get(*impl_->file, "var", "uns");
+}
 
 const Frame& H5adFile::raw_var() const {
   const std::string prefix = impl_->raw_prefix();
@@ -295,13 +308,27 @@ const Frame& H5adFile::raw_var() const {
   return impl_->raw_var.get(*impl_->file, prefix + "var", "raw.cat");
 }
 
-bool H5adFile::has_x() const { return impl_->file->exists("X"); }
-bool H5adFile::has_raw() const { return !impl_->raw_prefix().empty(); }
-std::vector<std::string> H5adFile::layers() const { return impl_->file->children("layers"); }
-std::vector<std::string> H5adFile::obsm_keys() const { return keys_of(*impl_->file, "obsm"); }
-std::vector<std::string> H5adFile::varm_keys() const { return keys_of(*impl_->file, "varm"); }
-std::vector<std::string> H5adFile::uns_keys() const { return impl_->file->children("uns"); }
-std::vector<ElementInfo> H5adFile::elements() const { return Listing(*impl_->file).run(); }
+bool H5adFile::has_x() const {
+  return impl_->file->exists("X");
+}
+bool H5adFile::has_raw() const {
+  return !impl_->raw_prefix().empty();
+}
+std::vector<std::string> H5adFile::layers() const {
+  return impl_->file->children("layers");
+}
+std::vector<std::string> H5adFile::obsm_keys() const {
+  return keys_of(*impl_->file, "obsm");
+}
+std::vector<std::string> H5adFile::varm_keys() const {
+  return keys_of(*impl_->file, "varm");
+}
+std::vector<std::string> H5adFile::uns_keys() const {
+  return impl_->file->children("uns");
+}
+std::vector<ElementInfo> H5adFile::elements() const {
+  return Listing(*impl_->file).run();
+}
 
 std::unique_ptr<MatrixReader> H5adFile::matrix(const std::string& layer) const {
   const Shape shape{impl_->n_obs, impl_->n_vars};
@@ -337,10 +364,10 @@ DenseArray H5adFile::obsm(const std::string& name) const {
   else
     throw FormatError({.problem = "is no array of numbers", .file = file.path(), .field = path});
   if (array.n_rows != impl_->n_obs)
-    throw FormatError({.problem = "has " + std::to_string(array.n_rows) + " rows for " +
-                                  std::to_string(impl_->n_obs) + " cells",
-                       .file = file.path(),
-                       .field = path});
+    throw FormatError(
+        {.problem = "has " + std::to_string(array.n_rows) + " rows for " + std::to_string(impl_->n_obs) + " cells",
+         .file = file.path(),
+         .field = path});
   return array;
 }
 

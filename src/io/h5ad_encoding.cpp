@@ -57,8 +57,9 @@ void check_categories(const Categorical& categorical, const std::string& place) 
 }  // namespace
 
 Column without_nulls(const Column& column) {
-  if (holds<Categorical>(column) || (!column.missing.empty() && has_missing(column) && !holds<std::vector<double>>(column) &&
-                                     !holds<std::vector<std::int64_t>>(column)))
+  if (holds<Categorical>(column) ||
+      (!column.missing.empty() && has_missing(column) && !holds<std::vector<double>>(column) &&
+       !holds<std::vector<std::int64_t>>(column)))
     return {.name = column.name, .values = column.as_categorical(), .missing = {}};
   if (!has_missing(column)) return {.name = column.name, .values = column.values, .missing = {}};
   return {.name = column.name, .values = reals_with_nan(column), .missing = {}};
@@ -78,18 +79,19 @@ void check_column(const Column& column, std::int64_t n_rows, const std::string& 
     throw InputError({.problem = "is a name that .h5ad keeps for itself", .field = place});
   const auto n_flags = static_cast<std::int64_t>(column.missing.size());
   if (column.size() != n_rows || (n_flags != 0 && n_flags != n_rows))
-    throw InputError({.problem = "has " + std::to_string(column.size()) + " values for " + std::to_string(n_rows) +
-                                 " rows",
-                      .field = place});
+    throw InputError(
+        {.problem = "has " + std::to_string(column.size()) + " values for " + std::to_string(n_rows) + " rows",
+         .field = place});
   if (const auto* categorical = std::get_if<Categorical>(&column.values)) check_categories(*categorical, place);
 }
 
 void check_array(const std::string& name, const FloatArray& array, std::int64_t n_rows, const std::string& where) {
   check_name(name, where);
-  const bool whole = array.n_cols >= 0 && static_cast<std::int64_t>(array.values.size()) == array.n_rows * array.n_cols;
+  const bool whole =
+      array.n_cols >= 0 && static_cast<std::int64_t>(array.values.size()) == array.n_rows * array.n_cols;
   if (array.n_rows == n_rows && whole) return;
-  throw InputError({.problem = "is (" + std::to_string(array.n_rows) + ", " + std::to_string(array.n_cols) + ") with " +
-                               std::to_string(array.values.size()) + " values, but must have " +
+  throw InputError({.problem = "is (" + std::to_string(array.n_rows) + ", " + std::to_string(array.n_cols) +
+                               ") with " + std::to_string(array.values.size()) + " values, but must have " +
                                std::to_string(n_rows) + " rows",
                     .field = where + "/" + name});
 }

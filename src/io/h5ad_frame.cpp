@@ -110,8 +110,9 @@ std::vector<std::int32_t> read_codes(const Hdf5File& file, const std::string& pa
     return code < -1 || code >= static_cast<std::int64_t>(n_categories);
   });
   if (bad != codes.end())
-    damaged(file, path, "holds the code " + std::to_string(*bad) + " in row " + std::to_string(bad - codes.begin()) +
-                            ", but there are " + std::to_string(n_categories) + " categories");
+    damaged(file, path,
+            "holds the code " + std::to_string(*bad) + " in row " + std::to_string(bad - codes.begin()) +
+                ", but there are " + std::to_string(n_categories) + " categories");
   return codes;
 }
 
@@ -169,7 +170,8 @@ void attach_categories(const Hdf5File& file, const std::string& path, Column& co
   categorical.categories = read_categories(file, path);
   const auto n_categories = static_cast<std::int64_t>(categorical.categories.size());
   // obs and var share these names, so the categories may belong to the other one.
-  if (std::any_of(numbers->begin(), numbers->end(), [&](std::int64_t code) { return code < -1 || code >= n_categories; }))
+  if (std::any_of(numbers->begin(), numbers->end(),
+                  [&](std::int64_t code) { return code < -1 || code >= n_categories; }))
     return;
   categorical.codes.assign(numbers->begin(), numbers->end());
   column.values = std::move(categorical);
@@ -271,7 +273,8 @@ std::string index_name(const Hdf5File& file, const std::string& frame) {
   if (!given.empty() && file.exists(frame + "/" + given)) return given;
   if (!given.empty()) damaged(file, frame, "names '" + given + "' as its index, but holds no such element");
   const std::string likely = likely_index(file, frame);
-  if (likely.empty()) damaged(file, frame, "has no index: neither an attribute '_index' nor an element that could be it");
+  if (likely.empty())
+    damaged(file, frame, "has no index: neither an attribute '_index' nor an element that could be it");
   return likely;
 }
 
@@ -312,7 +315,8 @@ std::variant<Column, NotUnderstood> read_array(const Hdf5File& file, const std::
   check_length(file, path, info.size(), n_rows);
   if (file.has_attribute(path, "categories")) {
     const std::string categories = categories_of(file, path);
-    if (categories.empty() || !file.exists(categories)) damaged(file, path, "refers to categories that are not there");
+    if (categories.empty() || !file.exists(categories))
+      damaged(file, path, "refers to categories that are not there");
     return read_categorical(file, path, categories, categories, n_rows);
   }
   return Column{.name = "", .values = plain_values(dataset), .missing = {}};
@@ -398,8 +402,7 @@ std::string describe_group(const Hdf5File& file, const std::string& path) {
   if (encoding == "csc_matrix" || old_format == "csc") return describe_sparse(file, path, "csc");
   if (encoding == "categorical")
     return "categorical, " + counted(count_categories(file, path), "category", "categories");
-  if (encoding.starts_with("nullable-"))
-    return encoding + " " + shape_text(file.info(path + "/values").shape);
+  if (encoding.starts_with("nullable-")) return encoding + " " + shape_text(file.info(path + "/values").shape);
   if (encoding == "dataframe")
     return "data frame, " + counted(count_rows(file, path), "row", "rows") + ", " +
            counted(static_cast<std::int64_t>(column_order(file, path).size()), "column", "columns");

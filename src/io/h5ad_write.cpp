@@ -61,7 +61,8 @@ class CsrSink : public MatrixSink {
     const std::int64_t shape[] = {n_rows, n_cols_};
     file_.set_number_attribute<std::int64_t>("X", "shape", std::span<const std::int64_t>(shape));
     // Offsets as wide as the indices where they fit: scipy wants one type for both.
-    if (indptr_.back() > std::numeric_limits<std::int32_t>::max()) return file_.write("X/indptr", indptr_, compression_);
+    if (indptr_.back() > std::numeric_limits<std::int32_t>::max())
+      return file_.write("X/indptr", indptr_, compression_);
     file_.write("X/indptr", std::vector<std::int32_t>(indptr_.begin(), indptr_.end()), compression_);
   }
 

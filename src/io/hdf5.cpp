@@ -24,14 +24,18 @@ using hdf5::quietly;
 namespace {
 
 /// How a path is shown in messages.
-std::string shown(const std::string& path) { return path.empty() ? "/" : path; }
+std::string shown(const std::string& path) {
+  return path.empty() ? "/" : path;
+}
 
 std::string attribute_place(const std::string& path, const std::string& name) {
   return shown(normalized(path)) + ", attribute '" + name + "'";
 }
 
 /// The path as HDF5 takes it from the root group.
-const char* from_root(const std::string& path) { return path.empty() ? "." : path.c_str(); }
+const char* from_root(const std::string& path) {
+  return path.empty() ? "." : path.c_str();
+}
 
 /// What a file that is no HDF5 seems to be, by its first bytes.
 std::string likely_kind(const std::string& path) {
@@ -54,8 +58,7 @@ std::int64_t check_is_hdf5(const std::string& path) {
   if (status.st_size == 0) throw FormatError({.problem = "is empty (0 bytes)", .file = path});
   const htri_t is_hdf5 = quietly([&] { return H5Fis_hdf5(path.c_str()); });
   quietly([] { return H5Eclear2(H5E_DEFAULT); });
-  if (is_hdf5 <= 0)
-    throw FormatError({.problem = "is not an HDF5 file", .file = path, .remedy = likely_kind(path)});
+  if (is_hdf5 <= 0) throw FormatError({.problem = "is not an HDF5 file", .file = path, .remedy = likely_kind(path)});
   return status.st_size;
 }
 
@@ -289,7 +292,9 @@ Hdf5File Hdf5File::open_existing(const std::string& path, bool writable) {
   return file;
 }
 
-Hdf5File Hdf5File::open(const std::string& path) { return open_existing(path, false); }
+Hdf5File Hdf5File::open(const std::string& path) {
+  return open_existing(path, false);
+}
 
 Hdf5File Hdf5File::open_for_update(const std::string& path, const std::string& shown_as) {
   Hdf5File file = open_existing(path, true);
@@ -330,9 +335,8 @@ void Hdf5File::close() {
   const hdf5::Quiet quiet;
   if (hdf5::is_diverted(id)) {
     abandon(id);
-    throw IoError({.problem = "could not be written to its end",
-                   .file = path_,
-                   .remedy = "make room or write elsewhere"});
+    throw IoError(
+        {.problem = "could not be written to its end", .file = path_, .remedy = "make room or write elsewhere"});
   }
   if (H5Fflush(id, H5F_SCOPE_GLOBAL) < 0) {
     const hdf5::Failure failure = hdf5::take_failure();
@@ -392,15 +396,17 @@ std::vector<std::string> Hdf5File::children(const std::string& path) const {
   });
   const auto invalid = [&](const std::string& name) {
     if (is_valid_utf8(name)) return false;
-    log_warning(path_ + ": " + shown(inside) + ": an element whose name is not valid UTF-8 is passed over: " +
-                valid_utf8(name));
+    log_warning(path_ + ": " + shown(inside) +
+                ": an element whose name is not valid UTF-8 is passed over: " + valid_utf8(name));
     return true;
   };
   std::erase_if(names, invalid);
   return names;
 }
 
-Hdf5Info Hdf5File::info(const std::string& path) const { return open_dataset(path).info(); }
+Hdf5Info Hdf5File::info(const std::string& path) const {
+  return open_dataset(path).info();
+}
 
 Hdf5Dataset Hdf5File::open_dataset(const std::string& path) const {
   const std::string inside = normalized(path);
@@ -593,10 +599,10 @@ std::string Hdf5File::attribute_reference(const std::string& path, const std::st
   return found ? normalized(target.data()) : "";
 }
 
-#define SCVI_INSTANTIATE(T)                                                                                       \
-  template Hdf5Array<T> Hdf5File::read<T>(const std::string&) const;                                              \
-  template T Hdf5File::read_scalar<T>(const std::string&) const;                                                  \
-  template std::vector<T> Hdf5File::attribute_numbers<T>(const std::string&, const std::string&) const;           \
+#define SCVI_INSTANTIATE(T)                                                                             \
+  template Hdf5Array<T> Hdf5File::read<T>(const std::string&) const;                                    \
+  template T Hdf5File::read_scalar<T>(const std::string&) const;                                        \
+  template std::vector<T> Hdf5File::attribute_numbers<T>(const std::string&, const std::string&) const; \
   template T Hdf5File::attribute_number<T>(const std::string&, const std::string&) const;
 SCVI_INSTANTIATE(float)
 SCVI_INSTANTIATE(double)

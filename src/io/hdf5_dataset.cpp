@@ -49,16 +49,17 @@ void Hdf5Dataset::check_plausible(std::int64_t value_bytes) const {
 
 void Hdf5Dataset::require_numbers() const {
   if (info_.is_numeric() && !info_.is_null) return;
-  throw FormatError({.problem = "holds " + (info_.is_null ? "nothing" : info_.type_name) + " where numbers are expected",
-                     .file = file_,
-                     .field = path_});
+  throw FormatError(
+      {.problem = "holds " + (info_.is_null ? "nothing" : info_.type_name) + " where numbers are expected",
+       .file = file_,
+       .field = path_});
 }
 
 void Hdf5Dataset::check_range(std::int64_t first, std::int64_t count) const {
   const std::int64_t n_rows = info_.shape.empty() ? 0 : info_.shape[0];
   if (first >= 0 && count >= 0 && count <= n_rows && first <= n_rows - count) return;
-  throw FormatError({.problem = "has " + std::to_string(n_rows) + " rows, but rows " + std::to_string(first) + " to " +
-                                std::to_string(first + count) + " are needed",
+  throw FormatError({.problem = "has " + std::to_string(n_rows) + " rows, but rows " + std::to_string(first) +
+                                " to " + std::to_string(first + count) + " are needed",
                      .file = file_,
                      .field = path_});
 }
@@ -224,7 +225,7 @@ void Hdf5Dataset::append(std::span<const T> values) {
   });
 }
 
-#define SCVI_INSTANTIATE(T)                                                        \
+#define SCVI_INSTANTIATE(T)                                                       \
   template void Hdf5Dataset::read_range<T>(std::int64_t, std::int64_t, T*) const; \
   template void Hdf5Dataset::read_rows<T>(std::int64_t, std::int64_t, T*) const;  \
   template void Hdf5Dataset::read_all<T>(T*) const;                               \

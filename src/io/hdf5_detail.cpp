@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
@@ -59,8 +58,8 @@ thread_local std::int64_t chunk_bytes_in_use = 0;
 bool unpack_lzf_to(std::size_t size, std::size_t used, std::size_t* buffer_size, void** buffer) {
   void* plain = H5allocate_memory(size, false);
   if (plain == nullptr) return false;
-  const auto got = lzf_decompress({static_cast<const std::uint8_t*>(*buffer), used},
-                                  {static_cast<std::uint8_t*>(plain), size});
+  const auto got =
+      lzf_decompress({static_cast<const std::uint8_t*>(*buffer), used}, {static_cast<std::uint8_t*>(plain), size});
   if (!got || *got != size) {
     H5free_memory(plain);
     return false;
@@ -120,7 +119,9 @@ int error_number(const std::string& message) {
 }
 
 /// The other file may be anything that this process can read: a file from elsewhere must not choose it.
-herr_t refuse_external_link(const char*, const char*, const char*, const char*, unsigned*, hid_t, void*) { return -1; }
+herr_t refuse_external_link(const char*, const char*, const char*, const char*, unsigned*, hid_t, void*) {
+  return -1;
+}
 
 hid_t half_float_type(hid_t like) {
   const hid_t type = H5Tcopy(like);
@@ -224,19 +225,10 @@ int* descriptor_of(hid_t file) {
   return H5Fget_vfd_handle(file, H5P_DEFAULT, &descriptor) >= 0 ? static_cast<int*>(descriptor) : nullptr;
 }
 
-/// Whether a write has ever failed.
-std::atomic<bool> has_diverted{false};
-
 }  // namespace
-
-Quiet::~Quiet() {
-  // A failed write leaves traces in HDF5 that it complains about at the end of the program. They mean nothing to a user.
-  if (!has_diverted) H5Eset_auto2(H5E_DEFAULT, print_, data_);
-}
 
 void divert_writes(hid_t object) {
   const Quiet quiet;
-  has_diverted = true;
   const Hdf5Handle file(H5Iget_file_id(object));
   const int* const descriptor = file ? descriptor_of(file.id()) : nullptr;
   if (descriptor == nullptr || is_diverted(file.id())) return;
@@ -257,12 +249,17 @@ ChunkScope::ChunkScope(const Hdf5Dataset& dataset) : before_(chunk_bytes_in_use)
   chunk_bytes_in_use = dataset.chunk_bytes();
 }
 
-ChunkScope::~ChunkScope() { chunk_bytes_in_use = before_; }
+ChunkScope::~ChunkScope() {
+  chunk_bytes_in_use = before_;
+}
 
 void prepare_library() {
   static std::once_flag once;
   std::call_once(once, [] {
-    static const H5Z_class2_t lzf{H5Z_CLASS_T_VERS,   kLzfFilter, 1, 1, "lzf", nullptr, set_lzf_parameters, run_lzf};
+    static const H5Z_class2_t lzf{H5Z_CLASS_T_VERS, kLzfFilter, 1, 1, "lzf", nullptr, set_lzf_parameters, run_lzf};
+    // A file that could not be closed (full disk, damaged structures) makes HDF5 print and crash when it tidies up at
+    // the end of the program. Every file is closed before that; where HDF5 runs already, this has no effect.
+    H5dont_atexit();
     const Quiet quiet;
     H5Zregister(&lzf);
     text_reference_type();
@@ -274,7 +271,9 @@ bool Failure::mentions(const char* text) const {
                      [&](const std::string& message) { return message.find(text) != std::string::npos; });
 }
 
-std::string Failure::innermost() const { return messages.empty() ? "no reason given" : messages.front(); }
+std::string Failure::innermost() const {
+  return messages.empty() ? "no reason given" : messages.front();
+}
 
 Failure take_failure() {
   Failure failure;
@@ -294,10 +293,11 @@ void throw_failure(const Failure& failure, const std::string& file, const std::s
                    .field = path,
                    .remedy = full ? "make room or write elsewhere" : ""});
   }
-  throw FormatError({.problem = problem + " (HDF5: " + valid_utf8(failure.innermost()) + ")",
-                     .file = file,
-                     .field = path,
-                     .remedy = failure.mentions("addr overflow") ? "the file is damaged or truncated: get it anew" : ""});
+  throw FormatError(
+      {.problem = problem + " (HDF5: " + valid_utf8(failure.innermost()) + ")",
+       .file = file,
+       .field = path,
+       .remedy = failure.mentions("addr overflow") ? "the file is damaged or truncated: get it anew" : ""});
 }
 
 hid_t link_access() {
@@ -309,7 +309,9 @@ hid_t link_access() {
   return list;
 }
 
-void refuse_external_links(hid_t access_list) { H5Pset_elink_cb(access_list, refuse_external_link, nullptr); }
+void refuse_external_links(hid_t access_list) {
+  H5Pset_elink_cb(access_list, refuse_external_link, nullptr);
+}
 
 TypeName classify(hid_t type) {
   const H5T_class_t type_class = H5Tget_class(type);

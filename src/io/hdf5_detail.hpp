@@ -29,7 +29,7 @@ class Quiet {
     H5Eget_auto2(H5E_DEFAULT, &print_, &data_);
     H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
   }
-  ~Quiet();
+  ~Quiet() { H5Eset_auto2(H5E_DEFAULT, print_, data_); }
   Quiet(const Quiet&) = delete;
   Quiet& operator=(const Quiet&) = delete;
 
@@ -67,8 +67,9 @@ auto checked(const std::string& file, const std::string& path, const char* probl
   return result;
 }
 
-/// From now on, what the file of this object has yet to write goes to memory and is lost. After a write has failed (full
-/// disk), HDF5 could otherwise not even close the file: it keeps it, tries again at the end of the program, and crashes.
+/// From now on, what the file of this object has yet to write goes to memory and is lost. After a write has failed
+/// (full disk), HDF5 could otherwise not even close the file: it keeps it, tries again at the end of the program, and
+/// crashes.
 void divert_writes(hid_t object);
 bool is_diverted(hid_t file);
 
@@ -133,8 +134,8 @@ Hdf5Handle make_creation(std::span<const std::int64_t> shape, std::size_t value_
 Hdf5Info describe(hid_t space, hid_t type, const std::string& file, const std::string& path);
 
 /// Where a file keeps variable-length text: collections of texts ("global heaps") that values refer to by address and
-/// number. HDF5 1.10 believes every such reference and every length, and a damaged one makes it read or write anywhere;
-/// so the references are read as they are, and followed here, with every bound checked.
+/// number. HDF5 1.10 believes every such reference and every length, and a damaged one makes it read or write
+/// anywhere; so the references are read as they are, and followed here, with every bound checked.
 class TextHeap {
  public:
   /// Bytes of a reference: length, address of the collection, number in it.

@@ -33,10 +33,8 @@ class Hdf5MatrixReader : public MatrixReader {
   MatrixInfo info_;
 
   [[noreturn]] void damaged(const std::string& part, const std::string& problem) const {
-    throw FormatError({.problem = problem,
-                       .file = file_->path(),
-                       .field = part,
-                       .remedy = "the file is damaged: get it anew"});
+    throw FormatError(
+        {.problem = problem, .file = file_->path(), .field = part, .remedy = "the file is damaged: get it anew"});
   }
 
   void check_columns_fit() const {
@@ -92,8 +90,8 @@ class SparseReader : public Hdf5MatrixReader {
     bool good = true;
     for (std::int64_t at = 0; at < count; ++at) good &= static_cast<std::uint32_t>(out[at]) < limit;
     if (good) return;
-    const std::int32_t* const bad =
-        std::find_if(out, out + count, [&](std::int32_t index) { return static_cast<std::uint32_t>(index) >= limit; });
+    const std::int32_t* const bad = std::find_if(
+        out, out + count, [&](std::int32_t index) { return static_cast<std::uint32_t>(index) >= limit; });
     damaged(parts_.indices, "holds " + std::to_string(*bad) + " at position " + std::to_string(first + (bad - out)) +
                                 ", but indices must lie in 0.." + std::to_string(extent - 1));
   }
@@ -326,7 +324,8 @@ class DenseReader : public Hdf5MatrixReader {
 
   /// Rows that make up about so many values: whole chunks where that is possible.
   std::int64_t rows_for(std::int64_t n_values) const {
-    const std::int64_t rows = std::clamp<std::int64_t>(n_values / std::max<std::int64_t>(info_.n_cols, 1), 1, kBlockRows);
+    const std::int64_t rows =
+        std::clamp<std::int64_t>(n_values / std::max<std::int64_t>(info_.n_cols, 1), 1, kBlockRows);
     const std::int64_t chunk = dataset_.info().chunk.empty() ? 1 : dataset_.info().chunk[0];
     return rows > chunk ? rows / chunk * chunk : rows;
   }

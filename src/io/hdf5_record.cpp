@@ -198,7 +198,8 @@ class RecordRewriter {
         file_.set_number_attribute<std::int64_t>(
             to, name, std::span<const std::int64_t>(file_.attribute_numbers<std::int64_t>(path_, name)));
       else if (info.is_numeric())
-        file_.set_number_attribute<double>(to, name, std::span<const double>(file_.attribute_numbers<double>(path_, name)));
+        file_.set_number_attribute<double>(to, name,
+                                           std::span<const double>(file_.attribute_numbers<double>(path_, name)));
     }
   }
 };

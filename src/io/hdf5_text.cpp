@@ -111,7 +111,8 @@ TextHeap::Collection TextHeap::load(std::uint64_t address) const {
   const auto size = load_little_endian<std::uint64_t>(header.data() + 8);
   if (std::memcmp(header.data(), "GCOL", 4) != 0 || header[4] != 1)
     damaged("refers to text at address " + std::to_string(address) + ", where the file holds none");
-  if (size < kHeader || size > file_bytes_) damaged("refers to a text collection of " + std::to_string(size) + " bytes");
+  if (size < kHeader || size > file_bytes_)
+    damaged("refers to a text collection of " + std::to_string(size) + " bytes");
   Collection collection;
   collection.address = address;
   collection.bytes.resize(static_cast<std::size_t>(size));
@@ -146,7 +147,8 @@ void TextHeap::read_bytes(std::uint64_t address, char* into, std::size_t size) c
     const ssize_t got = ::pread(descriptor_, into, size, offset);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0)
-      throw IoError({.problem = std::string("cannot be read: ") + std::strerror(errno), .file = file_, .field = path_});
+      throw IoError(
+          {.problem = std::string("cannot be read: ") + std::strerror(errno), .file = file_, .field = path_});
     if (got == 0) damaged("refers to text beyond the end of the file");
     into += got;
     offset += got;
@@ -184,7 +186,8 @@ std::string TextDecoder::decode(const char* item) {
 void TextDecoder::finish() const {
   if (n_replaced_ == 0) return;
   log_warning(file_ + ": " + path_ + ": " + std::to_string(n_replaced_) +
-              (n_replaced_ == 1 ? " text is" : " texts are") + " not valid UTF-8; the bad bytes are shown as \xEF\xBF\xBD");
+              (n_replaced_ == 1 ? " text is" : " texts are") +
+              " not valid UTF-8; the bad bytes are shown as \xEF\xBF\xBD");
 }
 
 }  // namespace scvi::io::hdf5

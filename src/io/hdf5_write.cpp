@@ -73,7 +73,7 @@ void Hdf5File::create_group(const std::string& path) {
 void Hdf5File::remove(const std::string& path) {
   const std::string inside = normalized(path);
   checked_write(handle_.id(), path_, inside, "cannot be removed",
-          [&] { return H5Ldelete(handle_.id(), inside.c_str(), hdf5::link_access()); });
+                [&] { return H5Ldelete(handle_.id(), inside.c_str(), hdf5::link_access()); });
 }
 
 void Hdf5File::rename(const std::string& from, const std::string& to) {
@@ -201,14 +201,14 @@ void Hdf5File::remove_attribute(const std::string& path, const std::string& name
           [&] { return H5Adelete(object.id(), name.c_str()); });
 }
 
-#define SCVI_INSTANTIATE(T)                                                                                       \
-  template void Hdf5File::write<T>(const std::string&, std::span<const T>, std::span<const std::int64_t>,         \
-                                   Hdf5Compression);                                                              \
+#define SCVI_INSTANTIATE(T)                                                                               \
+  template void Hdf5File::write<T>(const std::string&, std::span<const T>, std::span<const std::int64_t>, \
+                                   Hdf5Compression);                                                      \
   template void Hdf5File::write_scalar<T>(const std::string&, T);
-#define SCVI_INSTANTIATE_MORE(T)                                                                                  \
-  SCVI_INSTANTIATE(T)                                                                                             \
-  template Hdf5Dataset Hdf5File::create_growing<T>(const std::string&, std::int64_t, Hdf5Compression);            \
-  template void Hdf5File::set_number_attribute<T>(const std::string&, const std::string&, T);                     \
+#define SCVI_INSTANTIATE_MORE(T)                                                                       \
+  SCVI_INSTANTIATE(T)                                                                                  \
+  template Hdf5Dataset Hdf5File::create_growing<T>(const std::string&, std::int64_t, Hdf5Compression); \
+  template void Hdf5File::set_number_attribute<T>(const std::string&, const std::string&, T);          \
   template void Hdf5File::set_number_attribute<T>(const std::string&, const std::string&, std::span<const T>);
 SCVI_INSTANTIATE(std::int8_t)
 SCVI_INSTANTIATE(std::int16_t)

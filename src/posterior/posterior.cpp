@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <mutex>
 #include <numeric>
 
 #include "scvi/core/error.hpp"
@@ -30,6 +31,31 @@ class EvaluationMode {
  private:
   Model& model_;
   bool was_training_;
+};
+
+/// Counts finished cells from any thread and hands the sum on.
+class Reporter {
+ public:
+  Reporter(Progress* progress, std::string_view what, std::int64_t n_cells) : progress_(progress) {
+    if (progress_) progress_->start(what, n_cells, "cell");
+  }
+  ~Reporter() {
+    if (progress_) progress_->finish();
+  }
+  Reporter(const Reporter&) = delete;
+  Reporter& operator=(const Reporter&) = delete;
+
+  void add(std::int64_t n_cells) {
+    if (!progress_) return;
+    const std::lock_guard lock(mutex_);
+    done_ += n_cells;
+    progress_->update(done_, "");
+  }
+
+ private:
+  Progress* progress_;
+  std::mutex mutex_;
+  std::int64_t done_ = 0;
 };
 
 /// Draws of several Monte-Carlo samples as one draw with a leading dimension, so that how many samples are computed
@@ -129,31 +155,34 @@ std::unique_ptr<Noise> Posterior::noise(std::string_view purpose, std::int64_t m
 }
 
 void Posterior::for_each_minibatch(
-    const std::function<void(std::int64_t, std::int64_t, const MiniBatch&)>& use) const {
+    std::string_view what, const std::function<void(std::int64_t, std::int64_t, const MiniBatch&)>& use) const {
   if (indices_.empty()) throw InputError({.problem = "has no cells", .field = "posterior '" + options_.name + "'"});
   const auto minibatches = cut_into_minibatches(indices_, options_.batch_size, TailPolicy::keep);
   const MiniBatchOptions how{.device = model_->device(), .corrupted = options_.corrupted};
   const EvaluationMode evaluation(*model_);
+  Reporter reporter(progress_, what, nb_cells());
   parallel_for(std::ssize(minibatches), 1, [&](std::int64_t begin, std::int64_t end) {
     at::NoGradGuard no_grad;
     for (std::int64_t i = begin; i < end; ++i) {
       throw_if_interrupted();
       use(i, i * options_.batch_size, make_minibatch(*dataset_, minibatches[i], how));
+      reporter.add(std::ssize(minibatches[i]));
     }
   });
 }
 
-double Posterior::sum_over_minibatches(const std::function<double(std::int64_t, const MiniBatch&)>& value) const {
+double Posterior::sum_over_minibatches(std::string_view what,
+                                       const std::function<double(std::int64_t, const MiniBatch&)>& value) const {
   std::vector<double> parts(static_cast<std::size_t>(chunk_count(nb_cells(), options_.batch_size)));
-  for_each_minibatch([&](std::int64_t i, std::int64_t, const MiniBatch& batch) { parts[i] = value(i, batch); });
+  for_each_minibatch(what, [&](std::int64_t i, std::int64_t, const MiniBatch& batch) { parts[i] = value(i, batch); });
   return std::accumulate(parts.begin(), parts.end(), 0.0);
 }
 
-CellArray Posterior::gather(std::int64_t n_columns,
+CellArray Posterior::gather(std::string_view what, std::int64_t n_columns,
                             const std::function<at::Tensor(std::int64_t, const MiniBatch&)>& rows) const {
   CellArray result{.n_cells = nb_cells(), .n_columns = n_columns, .values = {}};
   result.values.resize(static_cast<std::size_t>(nb_cells() * n_columns));
-  for_each_minibatch([&](std::int64_t i, std::int64_t first, const MiniBatch& batch) {
+  for_each_minibatch(what, [&](std::int64_t i, std::int64_t first, const MiniBatch& batch) {
     const at::Tensor part = rows(i, batch).to(at::kCPU, at::kFloat).contiguous();
     std::memcpy(result.values.data() + first * n_columns, part.data_ptr<float>(), part.nbytes());
   });
@@ -162,7 +191,7 @@ CellArray Posterior::gather(std::int64_t n_columns,
 
 double Posterior::elbo() const {
   std::vector<double> global(static_cast<std::size_t>(chunk_count(nb_cells(), options_.batch_size)));
-  const double total = sum_over_minibatches([&](std::int64_t i, const MiniBatch& batch) {
+  const double total = sum_over_minibatches("elbo", [&](std::int64_t i, const MiniBatch& batch) {
     const auto draws = noise("elbo", i);
     const Elbo terms = model_->forward(batch, *draws);
     global[i] = terms.kl_global.item<double>();
@@ -172,7 +201,7 @@ double Posterior::elbo() const {
 }
 
 double Posterior::reconstruction_error() const {
-  const double total = sum_over_minibatches([&](std::int64_t i, const MiniBatch& batch) {
+  const double total = sum_over_minibatches("reconstruction error", [&](std::int64_t i, const MiniBatch& batch) {
     const auto draws = noise("reconstruction_error", i);
     const auto outputs = model_->inference(batch, *draws);
     return model_->get_reconstruction_loss(batch, outputs).sum(at::kDouble).item<double>();
@@ -219,15 +248,16 @@ double Posterior::marginal_ll(std::int64_t n_mc_samples) const {
                       .remedy = "use elbo, or train with --latent-distribution normal"});
   }
   if (n_mc_samples < 1) throw InputError({.problem = "must be at least 1", .field = "n_mc_samples"});
-  const double total = sum_over_minibatches(
-      [&](std::int64_t i, const MiniBatch& batch) { return marginal_log_likelihood(batch, i, n_mc_samples); });
+  const double total = sum_over_minibatches("marginal likelihood", [&](std::int64_t i, const MiniBatch& batch) {
+    return marginal_log_likelihood(batch, i, n_mc_samples);
+  });
   return -total / static_cast<double>(nb_cells());
 }
 
 Latent Posterior::get_latent(bool give_mean) const {
   Latent latent;
   const std::int64_t n_latent = std::get<std::int64_t>(model_->hyperparameters().at("n_latent"));
-  latent.z = gather(n_latent, [&](std::int64_t i, const MiniBatch& batch) {
+  latent.z = gather("latent space", n_latent, [&](std::int64_t i, const MiniBatch& batch) {
     const auto draws = noise("latent", i);
     return model_->sample_from_posterior_z(batch, *draws, give_mean);
   });
@@ -239,7 +269,7 @@ Latent Posterior::get_latent(bool give_mean) const {
 }
 
 CellArray Posterior::get_library(bool give_mean) const {
-  return gather(1, [&](std::int64_t i, const MiniBatch& batch) {
+  return gather("library size", 1, [&](std::int64_t i, const MiniBatch& batch) {
     const auto draws = noise("library", i);
     return model_->sample_from_posterior_l(batch, *draws, give_mean);
   });
@@ -249,7 +279,7 @@ CellArray Posterior::get_sample_scale(const InferenceOptions& options) const {
   if (options.n_samples != 1) {
     throw InputError({.problem = "must be 1 here", .field = "n_samples"});
   }
-  return gather(dataset_->nb_genes(), [&](std::int64_t i, const MiniBatch& batch) {
+  return gather("expected frequencies", dataset_->nb_genes(), [&](std::int64_t i, const MiniBatch& batch) {
     const auto draws = noise("sample_scale", i);
     return model_->inference(batch, *draws, options).px_scale;
   });

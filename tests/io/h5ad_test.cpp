@@ -103,7 +103,8 @@ TEST(H5adRealFiles, MixologyColumnsAreCategories) {
   EXPECT_EQ(file.obs().column_names(), (Texts{"batch", "cell_line", "demuxlet", "split"}));
   const auto& line = std::get<Categorical>(file.obs().find("cell_line")->values);
   EXPECT_EQ(line.categories, (Texts{"H1975", "H2228", "HCC827"}));
-  EXPECT_EQ(std::vector<std::int32_t>(line.codes.begin(), line.codes.begin() + 4), (std::vector<std::int32_t>{0, 1, 2, 1}));
+  EXPECT_EQ(std::vector<std::int32_t>(line.codes.begin(), line.codes.begin() + 4),
+            (std::vector<std::int32_t>{0, 1, 2, 1}));
   EXPECT_EQ(file.var().index_name, "gene_id");
   EXPECT_TRUE(file.var().columns.empty());
   EXPECT_FALSE(file.elements().empty());
@@ -227,7 +228,8 @@ TEST_F(H5ad, DenseOfEveryTypeIsRead) {
                        Hdf5Compression::gzip);
   });
   const H5adFile file(path_);
-  for (const char* layer : {"u8", "i64", "f64"}) EXPECT_EQ(dense_of(*file.matrix(layer)), testing::small_matrix()) << layer;
+  for (const char* layer : {"u8", "i64", "f64"})
+    EXPECT_EQ(dense_of(*file.matrix(layer)), testing::small_matrix()) << layer;
   EXPECT_EQ(file.matrix("u8")->info().value_type, "uint8");
   EXPECT_EQ(file.matrix("u8")->info().path, "layers/u8");
   EXPECT_EQ(file.layers().size(), 3U);
@@ -352,7 +354,8 @@ TEST_F(H5ad, LargeMatricesComeInSeveralBlocksThatMeet) {
       ASSERT_LE(block.values.size(), std::size_t{8} << 20);
       for (std::int64_t row = 0; row < block.n_rows(); ++row)
         ASSERT_EQ(block.indptr[row + 1] - block.indptr[row], indptr[next_row + row + 1] - indptr[next_row + row]);
-      ASSERT_TRUE(std::equal(block.values.begin(), block.values.end(), values.begin() + static_cast<std::ptrdiff_t>(at)));
+      ASSERT_TRUE(
+          std::equal(block.values.begin(), block.values.end(), values.begin() + static_cast<std::ptrdiff_t>(at)));
       ASSERT_TRUE(
           std::equal(block.indices.begin(), block.indices.end(), indices.begin() + static_cast<std::ptrdiff_t>(at)));
       at += block.values.size();
@@ -382,8 +385,9 @@ TEST_F(H5ad, ColumnsOfEveryEncodingAreRead) {
     file.write("obs/levels/codes", std::vector<std::int16_t>{1, 1, -1, 0});
     file.write("obs/levels/categories", std::vector<double>{0.5, 10});
     file.set_attribute("obs/levels", "ordered", true);
-    file.set_attribute("obs", "column-order",
-                       std::vector<std::string>{"text", "whole", "truth", "levels", "batch", "score", "good", "note"});
+    file.set_attribute(
+        "obs", "column-order",
+        std::vector<std::string>{"text", "whole", "truth", "levels", "batch", "score", "good", "note"});
   });
   const H5adFile file(path_);
   const Frame& obs = file.obs();
@@ -458,7 +462,8 @@ TEST_F(H5ad, UnknownNamesGetTheNearestKnownOne) {
     file.write<float>("layers/counts", std::vector<float>(12, 1), shape);
   });
   const H5adFile file(path_);
-  EXPECT_MENTIONS(message_of<InputError>([&] { file.matrix("count"); }), "layers has no 'count'; did you mean 'counts'?");
+  EXPECT_MENTIONS(message_of<InputError>([&] { file.matrix("count"); }),
+                  "layers has no 'count'; did you mean 'counts'?");
   EXPECT_MENTIONS(message_of<InputError>([&] { file.obsm("X_scv"); }), "did you mean 'X_scvi'?");
   EXPECT_MENTIONS(message_of<InputError>([&] { file.uns_strings("nmes"); }), "did you mean 'names'?");
   EXPECT_THROW(file.raw_var(), InputError);
@@ -487,7 +492,8 @@ TEST_F(H5ad, ObsmMayBeAFrameOrSparse) {
 TEST_F(H5ad, ElementsDescribeTheFile) {
   testing::write_small_h5ad(path_);
   std::string listing;
-  for (const ElementInfo& element : H5adFile(path_).elements()) listing += element.path + ": " + element.description + "\n";
+  for (const ElementInfo& element : H5adFile(path_).elements())
+    listing += element.path + ": " + element.description + "\n";
   EXPECT_MENTIONS(listing, "X: csr float32 (4, 3), 6 stored\n");
   EXPECT_MENTIONS(listing, "obs: data frame, 4 rows, 5 columns\n");
   EXPECT_MENTIONS(listing, "obs/batch: categorical, 2 categories\n");

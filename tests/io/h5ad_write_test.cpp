@@ -128,7 +128,8 @@ TEST_F(H5adWriting, AWrongNumberOfRowsIsRefusedAndLeavesNothing) {
   for (Column& column : few.obs.columns) column.missing.clear();
   few.obs.columns.clear();
   few.obsm.clear();
-  EXPECT_MENTIONS(message_of<InputError>([&] { write_h5ad(output_, few, Overwrite::refuse); }), "only 4 rows for the 5");
+  EXPECT_MENTIONS(message_of<InputError>([&] { write_h5ad(output_, few, Overwrite::refuse); }),
+                  "only 4 rows for the 5");
   H5adContents many = testing::small_contents();
   many.obs.index.pop_back();
   many.obs.columns.clear();
@@ -177,13 +178,15 @@ TEST_F(H5adWriting, AnExistingFileIsKeptUnlessItMayBeReplaced) {
 
 TEST_F(H5adWriting, AFullDiskLeavesTheOldFileAndNothingElse) {
   const testing::SmallDisk disk(folder_.path("small"), 600000);
-  if (!disk.mounted()) GTEST_SKIP() << "NO FULL DISK: mounting a small file system takes more rights; this test did not run";
+  if (!disk.mounted())
+    GTEST_SKIP() << "NO FULL DISK: mounting a small file system takes more rights; this test did not run";
   const std::string path = disk.path("data.h5ad");
   write_h5ad(path, testing::small_contents(), Overwrite::refuse);
   const std::string before = read_file(path);
   H5adContents large = testing::small_contents();
   large.obsm = {{"X_large", {4, 100000, std::vector<float>(400000)}}};
-  for (std::size_t at = 0; at < 400000; ++at) large.obsm[0].second.values[at] = static_cast<float>(at * 7919 % 100003);
+  for (std::size_t at = 0; at < 400000; ++at)
+    large.obsm[0].second.values[at] = static_cast<float>(at * 7919 % 100003);
   EXPECT_MENTIONS(message_of<IoError>([&] { write_h5ad(path, large, Overwrite::replace); }), "No space left");
   EXPECT_EQ(read_file(path), before);
   H5adAdditions additions;
@@ -319,7 +322,8 @@ TEST_F(H5adWriting, WrongAdditionsAreRefusedBeforeAnythingIsWritten) {
   const auto refused = [&](auto change, const std::string& part) {
     H5adAdditions additions;
     change(additions);
-    EXPECT_MENTIONS(message_of<InputError>([&] { copy_h5ad_with(input_, output_, additions, Overwrite::refuse); }), part);
+    EXPECT_MENTIONS(message_of<InputError>([&] { copy_h5ad_with(input_, output_, additions, Overwrite::refuse); }),
+                    part);
     EXPECT_EQ(files_in_folder(), 1U);
   };
   const Column good{.name = "x", .values = std::vector<double>(4, 1), .missing = {}};
@@ -342,19 +346,21 @@ TEST_F(H5adWriting, ADamagedOrMissingInputLeavesNoOutput) {
 
 TEST_F(H5adWriting, RealFilesPassThroughUntouched) {
   SCVI_REQUIRE_TEST_DATA();
-  for (const char* name : {"mixology/mixology_3cl.h5ad", "osmfish/osmfish_cortex.h5ad",
-                           "pbmc_citeseq/pbmc_5k_protein_v3.h5ad", "fixtures/TM_droplet_mat.h5ad",
-                           "pretrained/scvi-tools-1.x/pre_logits_fix_scanvi/adata.h5ad"}) {
+  for (const char* name :
+       {"mixology/mixology_3cl.h5ad", "osmfish/osmfish_cortex.h5ad", "pbmc_citeseq/pbmc_5k_protein_v3.h5ad",
+        "fixtures/TM_droplet_mat.h5ad", "pretrained/scvi-tools-1.x/pre_logits_fix_scanvi/adata.h5ad"}) {
     SCOPED_TRACE(name);
     const std::string input = testing::test_data_dir() + "/" + name;
     const H5adFile original(input);
-    copy_h5ad_with(input, output_,
-                   additions_for(static_cast<std::size_t>(original.n_obs()), static_cast<std::size_t>(original.n_vars())),
-                   Overwrite::replace);
+    copy_h5ad_with(
+        input, output_,
+        additions_for(static_cast<std::size_t>(original.n_obs()), static_cast<std::size_t>(original.n_vars())),
+        Overwrite::replace);
     const H5adFile copy(output_);
     expect_additions(copy);
     EXPECT_EQ(copy.obs().index, original.obs().index);
-    for (const Column& column : original.obs().columns) EXPECT_EQ(texts_of(copy.obs(), column.name), texts_of(original.obs(), column.name));
+    for (const Column& column : original.obs().columns)
+      EXPECT_EQ(texts_of(copy.obs(), column.name), texts_of(original.obs(), column.name));
     CsrBlock ours;
     CsrBlock theirs;
     copy.matrix()->read_rows(0, copy.n_obs(), ours);

@@ -26,15 +26,17 @@ class Hdf5 : public ::testing::Test {
   /// Writes with the C library what this layer does not write.
   template <class Action>
   void with_hdf5(Action action) {
-    const hid_t file = std::filesystem::exists(path_) ? H5Fopen(path_.c_str(), H5F_ACC_RDWR, H5P_DEFAULT)
-                                                      : H5Fcreate(path_.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    const hid_t file = std::filesystem::exists(path_)
+                           ? H5Fopen(path_.c_str(), H5F_ACC_RDWR, H5P_DEFAULT)
+                           : H5Fcreate(path_.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
     ASSERT_GE(file, 0);
     action(file);
     H5Fclose(file);
   }
 
   template <class T>
-  void write_with_hdf5(hid_t file, const char* name, hid_t file_type, hid_t memory_type, const std::vector<T>& values) {
+  void write_with_hdf5(hid_t file, const char* name, hid_t file_type, hid_t memory_type,
+                       const std::vector<T>& values) {
     const hsize_t extent = values.size();
     const hid_t space = H5Screate_simple(1, &extent, nullptr);
     const hid_t dataset = H5Dcreate2(file, name, file_type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
@@ -202,7 +204,8 @@ TEST_F(Hdf5, AttributesOfEveryKindComeBack) {
   EXPECT_EQ(file.attribute_string("g", "gone", "otherwise"), "otherwise");
   EXPECT_EQ(file.attribute_string("g", "whole", "otherwise"), "otherwise");
   EXPECT_EQ(file.attribute_names("g"), (std::vector<std::string>{"flag", "list", "none", "shape", "text", "whole"}));
-  EXPECT_MENTIONS(message_of<FormatError>([&] { file.attribute_string("g", "gone"); }), "g, attribute 'gone' is missing");
+  EXPECT_MENTIONS(message_of<FormatError>([&] { file.attribute_string("g", "gone"); }),
+                  "g, attribute 'gone' is missing");
   EXPECT_MENTIONS(message_of<FormatError>([&] { file.attribute_string("g", "whole"); }), "int64 where text");
 }
 
@@ -250,7 +253,8 @@ TEST_F(Hdf5, PathsAreFoundLevelByLevel) {
   EXPECT_TRUE(file.children("missing").empty());
   EXPECT_TRUE(file.children("a b/c/d e").empty());
   EXPECT_MENTIONS(message_of<FormatError>([&] { file.read<float>("a b/x"); }), "a b/x is missing");
-  EXPECT_MENTIONS(message_of<FormatError>([&] { file.read<float>("a b/c"); }), "is a group where an array is expected");
+  EXPECT_MENTIONS(message_of<FormatError>([&] { file.read<float>("a b/c"); }),
+                  "is a group where an array is expected");
 }
 
 TEST_F(Hdf5, ElementsCanBeRemovedAndRenamed) {
@@ -499,7 +503,8 @@ TEST_F(Hdf5, NothingIsPrintedByHdf5) {
 
 TEST_F(Hdf5, AFullDiskIsAnIoErrorAndLeavesNoOpenFile) {
   const testing::SmallDisk disk(folder_.path("small"), 200000);
-  if (!disk.mounted()) GTEST_SKIP() << "NO FULL DISK: mounting a small file system takes more rights; this test did not run";
+  if (!disk.mounted())
+    GTEST_SKIP() << "NO FULL DISK: mounting a small file system takes more rights; this test did not run";
   for (const Hdf5Compression compression : {Hdf5Compression::none, Hdf5Compression::gzip}) {
     const ssize_t open_before = H5Fget_obj_count(H5F_OBJ_ALL, H5F_OBJ_ALL);
     const std::string message = message_of<IoError>([&] {

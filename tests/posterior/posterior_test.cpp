@@ -144,7 +144,7 @@ TEST(PosteriorGolden, ReproducesTheReference) {
   for (const auto& name : file.children("weights")) {
     const bool whole = name.ends_with("num_batches_tracked");
     state.push_back(to_named_tensor(name, whole
-                                              ? at::tensor(file.read<std::int64_t>("weights/" + name).values).view({})
+                                              ? at::tensor(file.read<std::int64_t>("weights/" + name).values).squeeze()
                                               : read("weights/" + name)));
   }
   load_state_dict(*model, state, path);

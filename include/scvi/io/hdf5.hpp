@@ -53,9 +53,9 @@ struct Hdf5Info {
   std::vector<std::int64_t> shape;  ///< empty for a single value
   bool is_null = false;             ///< holds nothing at all (anndata's `null`)
   Hdf5Class value_class = Hdf5Class::other;
-  std::string type_name;           ///< "float32", "int64", "uint8", "bool", "text", "compound", ...
-  std::vector<Hdf5Field> fields;   ///< of a compound type
-  std::vector<std::int64_t> chunk; ///< shape of its chunks; empty when stored in one piece
+  std::string type_name;            ///< "float32", "int64", "uint8", "bool", "text", "compound", ...
+  std::vector<Hdf5Field> fields;    ///< of a compound type
+  std::vector<std::int64_t> chunk;  ///< shape of its chunks; empty when stored in one piece
 
   std::int64_t size() const;  ///< number of values: the product of the shape, 0 when null
   bool is_numeric() const {

@@ -8,8 +8,8 @@
 
 namespace scvi::io {
 
-/// LZF, the light compression of Marc Lehmann's liblzf that h5py offers for HDF5 chunks: literal runs of up to 32 bytes
-/// and copies of 3 to 264 bytes from at most 8192 bytes back.
+/// LZF, the light compression of Marc Lehmann's liblzf that h5py offers for HDF5 chunks: literal runs of up to 32
+/// bytes and copies of 3 to 264 bytes from at most 8192 bytes back.
 
 /// The compressed bytes, or nothing when they would not be fewer than the input.
 std::optional<std::vector<std::uint8_t>> lzf_compress(std::span<const std::uint8_t> input);

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "scvi/core/progress.hpp"
 #include "scvi/dataset/gene_expression_dataset.hpp"
 #include "scvi/loader/minibatch.hpp"
 #include "scvi/model/model.hpp"
@@ -76,6 +77,8 @@ class Posterior {
 
   /// Draws for another point in training: metrics of different epochs are independent. Default 0.
   void set_position(std::uint64_t position) { position_ = position; }
+  /// Reports how many cells are done; nullptr (the default): silent. It must live as long as this is used.
+  void set_progress(Progress* progress) { progress_ = progress; }
   /// Takes the draws from elsewhere, e.g. from a recording.
   void set_noise(NoiseFactory factory) { noise_factory_ = std::move(factory); }
 
@@ -83,10 +86,12 @@ class Posterior {
   std::unique_ptr<Noise> noise(std::string_view purpose, std::int64_t minibatch, std::int64_t sample = 0) const;
   /// Calls use(number of the minibatch, first cell's place in indices, minibatch) for all, in any order and on any
   /// thread, without recording gradients.
-  void for_each_minibatch(const std::function<void(std::int64_t, std::int64_t, const MiniBatch&)>& use) const;
+  void for_each_minibatch(std::string_view what,
+                          const std::function<void(std::int64_t, std::int64_t, const MiniBatch&)>& use) const;
   /// Sum over minibatches of what `value` gives for each, in double and in fixed order.
-  double sum_over_minibatches(const std::function<double(std::int64_t, const MiniBatch&)>& value) const;
-  CellArray gather(std::int64_t n_columns,
+  double sum_over_minibatches(std::string_view what,
+                              const std::function<double(std::int64_t, const MiniBatch&)>& value) const;
+  CellArray gather(std::string_view what, std::int64_t n_columns,
                    const std::function<at::Tensor(std::int64_t, const MiniBatch&)>& rows) const;
   double marginal_log_likelihood(const MiniBatch& batch, std::int64_t minibatch, std::int64_t n_mc_samples) const;
 
@@ -96,6 +101,7 @@ class Posterior {
   PosteriorOptions options_;
   std::uint64_t position_ = 0;
   NoiseFactory noise_factory_;
+  Progress* progress_ = nullptr;
 };
 
 }  // namespace scvi

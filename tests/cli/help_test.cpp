@@ -1,0 +1,159 @@
+// What a user sees who asks.
+
+#include <sstream>
+
+#include "files.hpp"
+
+namespace scvi::testing {
+namespace {
+
+const std::vector<std::string> kCommands = {"info", "simulate", "train", "embed", "evaluate"};
+
+TEST(Help, OfTheProgramNamesEveryCommand) {
+  for (const std::string word : {"--help", "-h", "help"}) {
+    const auto outcome = run_ok({word});
+    EXPECT_EQ(outcome.err, "");
+    for (const auto& command : kCommands) EXPECT_TRUE(holds(outcome.out, "\n  " + command + " ")) << outcome.out;
+  }
+}
+
+TEST(Help, WithoutACommandIsAnError) {
+  const auto outcome = run({});
+  EXPECT_EQ(outcome.status, 2);
+  EXPECT_EQ(outcome.out, "");
+  EXPECT_TRUE(holds(outcome.err, "usage: scvi COMMAND")) << outcome.err;
+}
+
+TEST(Help, VersionIsOneLine) {
+  const auto outcome = run_ok({"--version"});
+  EXPECT_TRUE(outcome.out.starts_with("scvi ") && std::count(outcome.out.begin(), outcome.out.end(), '\n') == 1);
+  EXPECT_EQ(outcome.out.find_first_not_of("0123456789.", 5), outcome.out.size() - 1) << outcome.out;
+}
+
+TEST(Help, OfACommandNamesItsOptions) {
+  const std::vector<std::vector<std::string>> options = {
+      {"DATA", "--quick", "--threads", "--verbosity", "--no-progress"},
+      {"OUTPUT",           "--kind",         "--seed",        "--cells-per-cluster",
+       "--clusters",       "--genes-high",   "--overlap",     "--weight-high",
+       "--weight-low",     "--total",        "--batches",     "--batch-effect",
+       "--library-spread", "--dropout-high", "--dropout-low", "--cells",
+       "--genes",          "--density",      "--force",       "--threads",
+       "--verbosity",      "--no-progress"},
+      {"DATA",
+       "--output",
+       "--model",
+       "--layer",
+       "--batch-key",
+       "--labels-key",
+       "--missing-label",
+       "--n-top-genes",
+       "--gene-selection",
+       "--make-unique",
+       "--corruption",
+       "--corruption-rate",
+       "--split-key",
+       "--train-size",
+       "--test-size",
+       "--epochs",
+       "--batch-size",
+       "--lr",
+       "--eps",
+       "--weight-decay",
+       "--kl-warmup-epochs",
+       "--kl-warmup-iterations",
+       "--normalize-loss",
+       "--max-nans",
+       "--seed",
+       "--device",
+       "--metrics",
+       "--frequency",
+       "--benchmark",
+       "--early-stopping",
+       "--save-best",
+       "--early-stopping-on",
+       "--patience",
+       "--threshold",
+       "--reduce-lr-on-plateau",
+       "--lr-patience",
+       "--lr-factor",
+       "--n-hidden",
+       "--n-latent",
+       "--n-layers",
+       "--dropout-rate",
+       "--dispersion",
+       "--log-variational",
+       "--reconstruction-loss",
+       "--latent-distribution",
+       "--checkpoint-seconds",
+       "--resume",
+       "--force",
+       "--threads",
+       "--verbosity",
+       "--no-progress"},
+      {"RUN", "DATA", "--output", "--layer", "--key", "--library-key", "--batch-size", "--seed", "--device",
+       "--force", "--threads", "--verbosity", "--no-progress"},
+      {"RUN", "DATA", "--json", "--metrics", "--layer", "--split-key", "--mc-samples", "--batch-size", "--seed",
+       "--device", "--force", "--threads", "--verbosity", "--no-progress"},
+  };
+  for (std::size_t i = 0; i < kCommands.size(); ++i) {
+    SCOPED_TRACE(kCommands[i]);
+    const auto outcome = run_ok({kCommands[i], "--help"});
+    EXPECT_EQ(outcome.err, "");
+    EXPECT_TRUE(holds(outcome.out, "Usage: scvi " + kCommands[i] + " [OPTIONS]")) << outcome.out;
+    EXPECT_EQ(run_ok({"help", kCommands[i]}).out, outcome.out);
+    // Every option is there, and every option there is known to this test.
+    for (const auto& option : options[i]) EXPECT_TRUE(holds(outcome.out, option)) << option;
+    std::istringstream words(outcome.out);
+    for (std::string line; std::getline(words, line);) {
+      const std::size_t at = line.find("--");
+      if (!line.starts_with("  -") || holds(line, "--help")) continue;
+      const std::string option = line.substr(at, line.find_first_of(" \n", at) - at);
+      EXPECT_NE(std::find(options[i].begin(), options[i].end(), option), options[i].end()) << line;
+    }
+  }
+}
+
+TEST(Info, DescribesEveryRealFile) {
+  SCVI_REQUIRE_TEST_DATA();
+  int n_files = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(test_data_dir())) {
+    if (entry.path().extension() != ".h5ad") continue;
+    SCOPED_TRACE(entry.path());
+    ++n_files;
+    const io::H5adFile file(entry.path());
+    const auto outcome = run_ok({"info", entry.path()});
+    EXPECT_EQ(outcome.err, "");
+    EXPECT_TRUE(holds(outcome.out, "cells (obs)")) << outcome.out;
+    for (const auto& name : file.obs().column_names()) EXPECT_TRUE(holds(outcome.out, "\n  " + name + ": ")) << name;
+    for (const auto& name : file.obsm_keys()) EXPECT_TRUE(holds(outcome.out, "obsm/" + name)) << name;
+    EXPECT_TRUE(holds(outcome.out, "\nX: ")) << outcome.out;
+    EXPECT_TRUE(run_ok({"info", entry.path(), "--quick"}).out.size() < outcome.out.size());
+  }
+  EXPECT_GE(n_files, 7);
+}
+
+TEST(Info, SaysWhatIsWrongWithValuesThatAreNoCounts) {
+  const TemporaryDirectory folder;
+  SmallData data = small_data(10, 4);
+  data.at(1, 1) = -2;
+  data.at(2, 2) = 0.5F;
+  for (std::size_t gene = 0; gene < 4; ++gene) data.at(3, gene) = 0;
+  write(data, folder.path("a.h5ad"));
+  const auto outcome = run_ok({"info", folder.path("a.h5ad")});
+  EXPECT_TRUE(holds(outcome.out, "1 values are negative") || holds(outcome.out, "1 value is negative"))
+      << outcome.out;
+  EXPECT_TRUE(holds(outcome.out, "NOT WHOLE NUMBERS")) << outcome.out;
+  EXPECT_TRUE(holds(outcome.out, "have no counts") || holds(outcome.out, "has no counts")) << outcome.out;
+}
+
+TEST(Output, ThatCannotBeWrittenIsNoSuccess) {
+  if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "no /dev/full here";
+  const TemporaryDirectory folder;
+  write(small_data(5, 4), folder.path("a.h5ad"));
+  RunOptions full;
+  full.output_to = "/dev/full";
+  expect_only_error(run({"info", folder.path("a.h5ad")}, full), {"standard output"});
+}
+
+}  // namespace
+}  // namespace scvi::testing
