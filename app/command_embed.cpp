@@ -59,7 +59,7 @@ int embed(const Arguments& arguments) {
       saved.model, dataset, {.batch_size = options.batch_size, .seed = options.seed,
                              .name = "embed"});
   const auto progress = make_terminal_progress(!options.common.no_progress);
-  posterior.set_progress(progress.get());
+  if (posterior.nb_cells() >= kCellsWorthReporting) posterior.set_progress(progress.get());
   CellArray latent = posterior.get_latent().z;
   const CellArray log_library = posterior.get_library();
   std::vector<double> library;

@@ -3,11 +3,13 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <utility>
 
 #include "cli.hpp"
 #include "model_data.hpp"
 #include "scvi/core/error.hpp"
 #include "scvi/core/logging.hpp"
+#include "scvi/core/progress.hpp"
 #include "scvi/core/text.hpp"
 #include "scvi/dataset/anndata.hpp"
 #include "scvi/loader/split.hpp"
@@ -70,6 +72,29 @@ Sets sets_of(const EvaluateOptions& options, const SavedModel& saved, const io::
           {"validation", positions_of(data.validation_rows, dataset, file.n_obs())},
           {"all", all_of(dataset)}};
 }
+
+/// One bar for pieces of work that each report as if they were alone.
+class JoinedProgress : public Progress {
+ public:
+  JoinedProgress(Progress& whole, std::int64_t total) : whole_(whole) { whole_.start("evaluating", total, "step"); }
+  ~JoinedProgress() override { whole_.finish(); }
+
+  void start(std::string_view what, std::int64_t total, std::string_view) override {
+    what_ = what;
+    total_ = total;
+  }
+  void update(std::int64_t done, std::string_view) override { whole_.update(before_ + done, what_); }
+  void finish() override {
+    before_ += std::exchange(total_, 0);
+    whole_.update(before_, what_);
+  }
+
+ private:
+  Progress& whole_;
+  std::string what_;
+  std::int64_t before_ = 0;
+  std::int64_t total_ = 0;
+};
 
 /// The value of a metric, or nothing where it has none (said once).
 std::optional<double> value_of(const PosteriorMetric& metric, const Posterior& posterior,
@@ -141,13 +166,16 @@ int evaluate(const Arguments& arguments) {
        .keep_attributes = false});
   saved.model->to(device_of(options.device));
 
-  const auto progress = make_terminal_progress(!options.common.no_progress);
+  const Sets sets = sets_of(options, saved, file, *dataset);
+  std::int64_t n_steps = 0;
+  for (const auto& [name, cells] : sets) n_steps += std::ssize(cells) * std::ssize(metrics);
+  const auto bar = make_terminal_progress(!options.common.no_progress);
+  std::optional<JoinedProgress> progress(std::in_place, *bar, n_steps);
   json result = json::object();
-  for (const auto& [name, cells] : sets_of(options, saved, file, *dataset)) {
+  for (const auto& [name, cells] : sets) {
     Posterior posterior(saved.model, dataset, cells,
-                              {.batch_size = options.batch_size, .seed = options.seed,
-                               .name = name});
-    posterior.set_progress(progress.get());
+                        {.batch_size = options.batch_size, .seed = options.seed, .name = name});
+    posterior.set_progress(&*progress);
     json& values = result[name];
     for (const auto& metric : metrics) {
       const auto value = value_of(posterior_metric(metric), posterior, options);
@@ -155,6 +183,7 @@ int evaluate(const Arguments& arguments) {
     }
     values["n_cells"] = posterior.nb_cells();
   }
+  progress.reset();
   if (options.json_path == "-") {
     std::cout << result.dump(1) << "\n";
     return 0;

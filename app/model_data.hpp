@@ -17,6 +17,9 @@ namespace scvi::app {
 inline constexpr const char* kMadeUnique = "make_unique";      ///< "true": names of genes were made unique
 inline constexpr const char* kMissingLabel = "missing_label";  ///< the cell type given to cells that had none
 
+/// Inference on fewer cells is over before a report of it has been read.
+inline constexpr std::int64_t kCellsWorthReporting = 20000;
+
 /// Adds --device.
 void add_device_option(CLI::App& app, std::string& device);
 /// "auto" is a GPU where there is one. @throws InputError when a GPU is asked for and there is none

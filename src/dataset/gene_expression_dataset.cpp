@@ -252,7 +252,7 @@ void GeneExpressionDataset::warn_about_empty_cells() const {
   const auto n_empty = std::count(totals.begin(), totals.end(), 0.0);
   if (n_empty == 0) return;
   log_warning(with_thousands(n_empty) + " of " + with_thousands(nb_cells()) +
-              " cells have no counts at all; inference may fail on them, filter_cells_by_count() drops them");
+              " cells have no counts at all, so what a model says of them means nothing");
 }
 
 void GeneExpressionDataset::set_main_category(const std::string& attribute, std::vector<std::int64_t> categories,

@@ -58,8 +58,8 @@ void Hdf5Dataset::require_numbers() const {
 void Hdf5Dataset::check_range(std::int64_t first, std::int64_t count) const {
   const std::int64_t n_rows = info_.shape.empty() ? 0 : info_.shape[0];
   if (first >= 0 && count >= 0 && count <= n_rows && first <= n_rows - count) return;
-  throw FormatError({.problem = "has " + std::to_string(n_rows) + " rows, but rows " + std::to_string(first) +
-                                " to " + std::to_string(first + count) + " are needed",
+  throw FormatError({.problem = "has " + std::to_string(n_rows) + " rows, but " + std::to_string(count) +
+                                " from row " + std::to_string(first) + " on are needed",
                      .file = file_,
                      .field = path_});
 }

@@ -191,6 +191,25 @@ const char* name_of_other(H5T_class_t type_class) {
   }
 }
 
+/// Whether the members of a compound type lie within it and apart from each other. HDF5 takes that for granted.
+bool is_sound_record(hid_t type) {
+  const int count = H5Tget_nmembers(type);
+  std::vector<std::pair<std::size_t, std::size_t>> stretches;
+  for (int index = 0; index < count; ++index) {
+    const Hdf5Handle member(H5Tget_member_type(type, static_cast<unsigned>(index)));
+    const std::size_t size = member ? H5Tget_size(member.id()) : 0;
+    if (size == 0) return false;
+    stretches.emplace_back(H5Tget_member_offset(type, static_cast<unsigned>(index)), size);
+  }
+  std::sort(stretches.begin(), stretches.end());
+  std::size_t end = 0;
+  for (const auto& [offset, size] : stretches) {
+    if (offset < end || offset > H5Tget_size(type) || size > H5Tget_size(type) - offset) return false;
+    end = offset + size;
+  }
+  return count > 0;
+}
+
 Hdf5Field field_of(hid_t compound_type, unsigned index) {
   Hdf5Field field;
   const std::unique_ptr<char, herr_t (*)(void*)> name(H5Tget_member_name(compound_type, index), H5free_memory);
@@ -207,17 +226,15 @@ Hdf5Field field_of(hid_t compound_type, unsigned index) {
   const int rank = H5Tget_array_ndims(type.id());
   if (rank != 1 || H5Tget_array_dims2(type.id(), extents.data()) < 0) return field;
   const Hdf5Handle base(H5Tget_super(type.id()));
-  // Bounded by the size of the type, which HDF5 keeps below 4 GB.
+  if (!base || extents[0] == 0 || extents[0] > H5Tget_size(type.id()) ||
+      H5Tget_size(type.id()) != extents[0] * H5Tget_size(base.id()))
+    return field;
   field.n_values = static_cast<std::int64_t>(extents[0]);
-  const TypeName known = base ? classify(base.id()) : TypeName{};
+  const TypeName known = classify(base.id());
   field.value_class = known.value_class;
   field.type_name = known.name;
   return field;
 }
-
-}  // namespace
-
-namespace {
 
 /// The operating system's descriptor of an HDF5 file, or nullptr.
 int* descriptor_of(hid_t file) {
@@ -324,6 +341,7 @@ TypeName classify(hid_t type) {
     case H5T_STRING:
       return {Hdf5Class::text, "text"};
     case H5T_COMPOUND:
+      if (!is_sound_record(type)) return {Hdf5Class::other, "records whose fields overlap"};
       return {Hdf5Class::compound, "compound"};
     default:
       return {Hdf5Class::other, name_of_other(type_class)};

@@ -148,11 +148,11 @@ void Trainer::train(const TrainOptions& options) {
   begin(options);
   last_checkpoint_ = now();
   if (options.progress) options.progress->start("training", options.n_epochs, "epoch");
-  if (!resumed_) {
-    on_training_begin(options);
-    compute_metrics();
-  }
   resumed_ = false;
+  if (progress_.epoch == 0 && progress_.minibatch == 0) {
+    on_training_begin(options);
+    compute_metrics(0);
+  }
   bool go_on = true;
   while (go_on && progress_.epoch < options.n_epochs) {
     run_epoch();
@@ -252,6 +252,8 @@ bool Trainer::finish_epoch() {
   const double weight = kl_weight();
   const double mean_loss =
       progress_.cells_seen > 0 ? progress_.loss_sum / static_cast<double>(progress_.cells_seen) : std::nan("");
+  // Before anything moves on: a checkpoint made in here must come back to this place.
+  compute_metrics(progress_.epoch + 1);
   ++progress_.epoch;
   progress_.minibatch = 0;
   progress_.loss_sum = 0;
@@ -259,7 +261,6 @@ bool Trainer::finish_epoch() {
   history_.record("train_loss", progress_.epoch, mean_loss);
   history_.record("kl_weight", progress_.epoch, weight);
   history_.record("lr", progress_.epoch, lr);
-  compute_metrics();
   if (options_.benchmark) return true;
 
   const auto& stopping = options_.early_stopping;
@@ -286,30 +287,36 @@ bool Trainer::finish_epoch() {
   return decision.continue_training;
 }
 
-void Trainer::compute_metrics() {
-  const std::int64_t epoch = progress_.epoch;
+void Trainer::compute_metrics(std::int64_t epoch) {
   const std::int64_t frequency = options_.frequency;
   if (frequency == 0 || (epoch % frequency != 0 && epoch != train_options_.n_epochs)) return;
-  compute_metrics_of(*train_set_);
-  compute_metrics_of(*test_set_);
-  compute_metrics_of(*validation_set_);
+  std::vector<std::pair<std::string, double>> found;
+  try {
+    for (Posterior* set : {train_set_.get(), test_set_.get(), validation_set_.get()}) {
+      compute_metrics_of(*set, epoch, found);
+    }
+  } catch (const Interrupted&) {
+    if (train_options_.checkpoint) train_options_.checkpoint();
+    if (train_options_.progress) train_options_.progress->finish();
+    throw;
+  }
+  for (const auto& [series, value] : found) history_.record(series, epoch, value);
 }
 
-void Trainer::compute_metrics_of(Posterior& posterior) {
+void Trainer::compute_metrics_of(Posterior& posterior, std::int64_t epoch,
+                                 std::vector<std::pair<std::string, double>>& found) {
   if (posterior.nb_cells() == 0) return;
-  posterior.set_position((static_cast<std::uint64_t>(progress_.call) << 32) +
-                         static_cast<std::uint64_t>(progress_.epoch));
+  posterior.set_position((static_cast<std::uint64_t>(progress_.call) << 32) + static_cast<std::uint64_t>(epoch));
   for (const auto& name : options_.metrics_to_monitor) {
     const auto& metric = posterior_metric(name);
     const std::string reason = metric.why_undefined(posterior);
     const std::string series = name + "_" + posterior.options().name;
     if (!reason.empty()) {
-      if (progress_.epoch == 0) log_warning(series + " is not computed: " + reason);
+      if (epoch == 0) log_warning(series + " is not computed: " + reason);
       continue;
     }
-    const double value = metric.compute(posterior);
-    history_.record(series, progress_.epoch, value);
-    log_debug("epoch " + std::to_string(progress_.epoch) + ": " + series + " " + rounded(value));
+    found.emplace_back(series, metric.compute(posterior));
+    log_debug("epoch " + std::to_string(epoch) + ": " + series + " " + rounded(found.back().second));
   }
 }
 

@@ -21,7 +21,7 @@ class BadOutput : public ::testing::Test {
 
   /// Every command that writes, towards `place`.
   std::vector<std::vector<std::string>> writers(const std::string& place) const {
-    return {{"simulate", place + "out.h5ad"},
+    return {{"simulate", place + "out_sim.h5ad"},
             {"train", "a.h5ad", "-o", place + "out", "--epochs", "1"},
             {"embed", "run", "a.h5ad", "-o", place + "out.h5ad"},
             {"evaluate", "run", "a.h5ad", "--json", place + "out.json", "--mc-samples", "2"}};
@@ -134,11 +134,14 @@ TEST_F(BadOutput, AFullDiskIsNamedAndLeftAsItWas) {
                space);
   EXPECT_EQ(listing(disk), std::vector<std::string>{});
   run_ok({"train", "big.h5ad", "-o", "run2", "--epochs", "0"}, in_);
-  expect_error(run({"embed", "run2", "big.h5ad", "-o", "disk/out.h5ad"}, in_), space);
+  expect_error(run({"embed", "run2", "big.h5ad", "-o", "disk/out.h5ad"}, in_),
+               {"disk/out.h5ad", "free", "make room"});
   EXPECT_EQ(listing(disk), std::vector<std::string>{});
-  write_bytes(disk + "/filler", std::string(196 * 1024, 'x'));
-  expect_error(run({"evaluate", "run", "a.h5ad", "--json", "disk/scores.json", "--mc-samples", "2"}, in_), {});
-  EXPECT_EQ(listing(disk), (std::vector<std::string>{"filler"}));
+  std::ofstream(disk + "/filler") << std::string(400 * 1024, 'x');
+  expect_error(
+      run({"evaluate", "run", "a.h5ad", "--json", "disk/scores.json", "--mc-samples", "2", "--no-progress"}, in_),
+      space);
+  EXPECT_EQ(listing(disk), std::vector<std::string>{"filler"});
 }
 
 TEST_F(BadOutput, DamagedRunsAreRefusedByName) {

@@ -85,6 +85,15 @@ TEST_F(Embed, MissingGenesAreCountedAndNamedOnOneLine) {
   }
 }
 
+TEST_F(Embed, AGeneThatIsThereTwiceIsNotGuessed) {
+  SmallData data = data_;
+  data.genes[4] = data.genes[9];
+  write(data, folder_.path("twice.h5ad"));
+  const Untouched untouched(folder_.path());
+  expect_only_error(run({"embed", "run", "twice.h5ad", "-o", "out.h5ad"}, in_),
+                    {"twice.h5ad", "gene9", "more than once"});
+}
+
 TEST_F(Embed, CellsWithoutCountsGetARowToo) {
   SmallData data = data_;
   for (const std::size_t cell : {0, 17}) {
@@ -108,7 +117,7 @@ TEST_F(Embed, EvaluatingNeedsBatchesThatTheModelKnows) {
   std::get<std::vector<std::string>>(data.obs[0].values)[5] = "c";
   write(data, folder_.path("other.h5ad"));
   const Untouched untouched(folder_.path());
-  expect_only_error(run({"evaluate", "run", "other.h5ad"}, in_), {"batch", "'c'", "not seen"});
+  expect_error(run({"evaluate", "run", "other.h5ad"}, in_), {"batch", "'c'", "not seen"});
   data.obs.clear();
   write(data, folder_.path("other.h5ad"));
   expect_only_error(run({"evaluate", "run", "other.h5ad"}, in_), {"other.h5ad", "obs has no column 'batch'"});

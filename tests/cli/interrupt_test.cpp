@@ -61,21 +61,11 @@ TEST_F(Interrupted, ResumedTrainingEndsWithTheBitsOfAnUninterruptedOne) {
 }
 
 TEST_F(Interrupted, ResumingWorksWithMetricsAndEarlyStopping) {
-  const std::vector<std::string> more = {"--frequency",
-                                         "1",
-                                         "--early-stopping",
-                                         "elbo",
-                                         "--save-best",
-                                         "elbo",
-                                         "--patience",
-                                         "5",
-                                         "--threshold",
-                                         "0.5",
-                                         "--reduce-lr-on-plateau",
-                                         "--lr-patience",
-                                         "2"};
+  const std::vector<std::string> more = {
+      "--frequency", "10", "--verbosity", "debug", "--early-stopping", "elbo", "--save-best",           "elbo",
+      "--patience",  "30", "--threshold", "0.5",   "--lr-patience",    "2",    "--reduce-lr-on-plateau"};
   run_ok(train("whole", more), in_);
-  interrupt_training(train("parts", more), "parts");
+  interrupt_training(train("parts", more), "parts", "epoch 10: elbo_test_set");
   run_ok({"train", "a.h5ad", "-o", "parts", "--resume"}, in_);
   EXPECT_EQ(weights("parts"), weights("whole"));
   EXPECT_EQ(bytes_of(folder_.path("parts/history.tsv")), bytes_of(folder_.path("whole/history.tsv")));
@@ -164,26 +154,36 @@ TEST_F(Interrupted, KilledTrainingLeavesNoModelUnderTheFinalName) {
 }
 
 TEST_F(Interrupted, EmbeddingLeavesNothingBehind) {
-  // Large enough to be caught at work: 40,000 cells.
+  // Large enough to be caught at work. Some of the cells are empty, of which the program warns once it has read them.
   run_ok({"simulate", "large.h5ad", "--kind", "large", "--cells", "40000", "--genes", "60"}, in_);
   run_ok({"train", "large.h5ad", "-o", "run", "--train-size", "200", "--test-size", "200", "--epochs", "1",
           "--no-progress"},
          in_);
-  const Untouched untouched(folder_.path());
-  const auto stop_when_there_is = [&](const std::string& prefix, int signal) {
+  const auto embed = [&](const std::string& sign, int signal) {
     RunOptions options = in_;
     options.signal = signal;
-    options.signal_when = [&, prefix](const std::string&) {
-      for (const auto& name : listing(folder_.path())) {
-        if (name.starts_with(prefix)) return true;
-      }
-      return false;
-    };
-    return run({"embed", "run", "large.h5ad", "-o", "out.h5ad", "--batch-size", "8"}, options);
+    options.signal_when = [sign](const std::string& err) { return holds(err, sign); };
+    return run({"embed", "run", "large.h5ad", "-o", "out.h5ad", "--batch-size", "4"}, options);
   };
-  const auto stopped = stop_when_there_is(".out.h5ad", SIGINT);
-  EXPECT_EQ(stopped.status, 130) << stopped.err;
-  EXPECT_TRUE(holds(stopped.err, "interrupted")) << stopped.err;
+  {
+    const Untouched untouched(folder_.path());
+    const auto stopped = embed("no counts", SIGINT);
+    EXPECT_EQ(stopped.status, 130) << stopped.err;
+    EXPECT_TRUE(holds(stopped.err, "scvi: interrupted")) << stopped.err;
+  }
+  // While the output is written: all or nothing.
+  for (const int signal : {SIGINT, SIGKILL}) {
+    const auto stopped = embed("library size:", signal);
+    if (!fs::exists(folder_.path("out.h5ad"))) {
+      EXPECT_EQ(stopped.status, 128 + signal) << stopped.err;
+      continue;
+    }
+    EXPECT_EQ(io::H5adFile(folder_.path("out.h5ad")).obsm("X_scVI").n_rows, 40000);
+    fs::remove(folder_.path("out.h5ad"));
+  }
+  // What kill -9 left is cleared away by the next.
+  EXPECT_EQ(embed("never", SIGINT).status, 0);
+  EXPECT_EQ(listing(folder_.path()), (std::vector<std::string>{"a.h5ad", "large.h5ad", "out.h5ad", "run"}));
 }
 
 TEST_F(Interrupted, SimulatingLeavesNothingBehind) {

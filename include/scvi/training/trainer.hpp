@@ -128,8 +128,11 @@ class Trainer {
   void run_epoch();
   /// @return whether to go on
   bool finish_epoch();
-  void compute_metrics();
-  void compute_metrics_of(Posterior& posterior);
+  /// Computes and records the metrics after so many epochs. When interrupted it records nothing, saves a checkpoint
+  /// that computes them again, and throws.
+  void compute_metrics(std::int64_t epoch);
+  void compute_metrics_of(Posterior& posterior, std::int64_t epoch,
+                          std::vector<std::pair<std::string, double>>& found);
   void handle_non_finite(const MiniBatch& batch, double loss);
   std::string first_non_finite_cell(const MiniBatch& batch) const;
   bool gradients_are_finite() const;
