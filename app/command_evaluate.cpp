@@ -154,6 +154,9 @@ int evaluate(const Arguments& arguments) {
   apply(options.common);
 
   const std::vector<std::string> metrics = split_list(options.metrics);
+  if (metrics.empty()) {
+    throw InputError({.problem = "names no metric", .field = "--metrics", .remedy = "give any of: " + known});
+  }
   for (const auto& name : metrics) posterior_metric(name);
   const bool to_file = !options.json_path.empty() && options.json_path != "-";
   if (to_file) { const AtomicFile probe(options.json_path, overwrite_of(options.force)); }

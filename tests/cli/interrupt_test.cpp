@@ -155,7 +155,7 @@ TEST_F(Interrupted, KilledTrainingLeavesNoModelUnderTheFinalName) {
 
 TEST_F(Interrupted, EmbeddingLeavesNothingBehind) {
   // Large enough to be caught at work. Some of the cells are empty, of which the program warns once it has read them.
-  run_ok({"simulate", "large.h5ad", "--kind", "large", "--cells", "40000", "--genes", "60"}, in_);
+  run_ok({"simulate", "large.h5ad", "--kind", "large", "--cells", "20000", "--genes", "60"}, in_);
   run_ok({"train", "large.h5ad", "-o", "run", "--train-size", "200", "--test-size", "200", "--epochs", "1",
           "--no-progress"},
          in_);
@@ -163,7 +163,7 @@ TEST_F(Interrupted, EmbeddingLeavesNothingBehind) {
     RunOptions options = in_;
     options.signal = signal;
     options.signal_when = [sign](const std::string& err) { return holds(err, sign); };
-    return run({"embed", "run", "large.h5ad", "-o", "out.h5ad", "--batch-size", "4"}, options);
+    return run({"embed", "run", "large.h5ad", "-o", "out.h5ad", "--batch-size", "16"}, options);
   };
   {
     const Untouched untouched(folder_.path());
@@ -178,7 +178,7 @@ TEST_F(Interrupted, EmbeddingLeavesNothingBehind) {
       EXPECT_EQ(stopped.status, 128 + signal) << stopped.err;
       continue;
     }
-    EXPECT_EQ(io::H5adFile(folder_.path("out.h5ad")).obsm("X_scVI").n_rows, 40000);
+    EXPECT_EQ(io::H5adFile(folder_.path("out.h5ad")).obsm("X_scVI").n_rows, 20000);
     fs::remove(folder_.path("out.h5ad"));
   }
   // What kill -9 left is cleared away by the next.

@@ -15,6 +15,7 @@
 #include <csignal>
 #include <cstdint>
 #include <cstring>
+#include <fstream>
 #include <functional>
 #include <stdexcept>
 #include <string>
@@ -51,7 +52,7 @@ struct RunOptions {
   std::function<bool(const std::string& err)> signal_when{};
   int signal = SIGINT;
   bool as_nobody = false;  ///< give root's rights up first
-  double seconds = 240;    ///< ends a program that hangs
+  double seconds = 600;    ///< ends a program that hangs
 };
 
 namespace program_detail {
@@ -84,6 +85,16 @@ inline bool drain(int descriptor, std::string& text) {
   const ssize_t n = ::read(descriptor, buffer.data(), buffer.size());
   if (n > 0) text.append(buffer.data(), static_cast<std::size_t>(n));
   return n > 0 || (n < 0 && errno == EINTR);
+}
+
+/// What the kernel says a process is doing: "state R", "state D (folio_wait_bit)".
+inline std::string state_of(pid_t process) {
+  const std::string place = "/proc/" + std::to_string(process);
+  std::string words, where;
+  std::getline(std::ifstream(place + "/stat"), words);
+  std::getline(std::ifstream(place + "/wchan"), where);
+  const std::size_t state = words.rfind(") ");
+  return "state " + (state == std::string::npos ? "?" : words.substr(state + 2, 1)) + " (" + where + ")";
 }
 
 /// Between fork and exec: system calls only.
@@ -155,8 +166,9 @@ inline Outcome run_program(const std::string& path, const std::vector<std::strin
     }
     const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begin;
     if (spent.count() < options.seconds) continue;
+    const std::string state = state_of(child);
     ::kill(child, SIGKILL);
-    ADD_FAILURE() << "hung for " << options.seconds << " s: " << outcome.err;
+    ADD_FAILURE() << "hung for " << options.seconds << " s, in " << state << ": " << outcome.err;
     break;
   }
   int status = 0;

@@ -283,6 +283,17 @@ TEST_F(HostileH5ad, MissingFrames) {
   }
 }
 
+TEST_F(HostileH5ad, RecordFieldsThatLieBeyondTheRecord) {
+  testing::write_unchecked_records(path_);
+  std::string bytes = read_file(path_);
+  // A field's name, filled up with zeros to eight bytes, then its offset.
+  const std::size_t name = bytes.find(std::string("n_counts\0", 9));
+  ASSERT_NE(name, std::string::npos);
+  bytes[name + 17] = 1;
+  write_file_atomically(path_, bytes);
+  EXPECT_MENTIONS(message_of<FormatError>([&] { (void)H5adFile(path_).obs(); }), "records whose fields overlap");
+}
+
 TEST_F(HostileH5ad, GroupsThatContainThemselves) {
   write_damaged([](Hdf5File&) {});
   const hid_t file = H5Fopen(path_.c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
@@ -346,6 +357,7 @@ class DamageAnywhere : public ::testing::TestWithParam<const char*> {
     if (name == "lzf") write_h5ad(path_, testing::small_contents(), Overwrite::replace, "lzf");
     if (name == "anndata06") testing::write_anndata_0_6(path_);
     if (name == "anndata06lzf") testing::write_anndata_0_6(path_, true);
+    if (name == "unchecked") testing::write_unchecked_records(path_);
     if (name == "anndata07") testing::write_anndata_0_7(path_);
     std::string bytes = read_file(path_);
     read_everything(path_);
@@ -395,7 +407,8 @@ TEST_P(DamageAnywhere, StretchesOfGarbageAreReadOrRefused) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Hostile, DamageAnywhere,
-                         ::testing::Values("plain", "gzip", "lzf", "anndata06", "anndata06lzf", "anndata07"),
+                         ::testing::Values("plain", "gzip", "lzf", "anndata06", "anndata06lzf", "anndata07",
+                                           "unchecked"),
                          [](const auto& info) { return std::string(info.param); });
 
 }  // namespace

@@ -141,6 +141,27 @@ inline void write_anndata_0_6(const std::string& path, bool lzf = false) {
   H5Fclose(file);
 }
 
+/// A file of records alone in HDF5's oldest layout, as h5py writes it: its structures carry no checksums.
+inline void write_unchecked_records(const std::string& path) {
+  const hid_t file = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+  RecordWriter("obs", 3)
+      .texts("index", {"c0", "c1", "c2"})
+      .numbers("n_counts", H5T_IEEE_F32LE, std::vector<float>{1.5F, 2, 7})
+      .booleans("doublet", {0, 1, 0})
+      .fixed_texts("plate", {"P1", "P22", ""}, 3)
+      .write(file);
+  RecordWriter("var", 2).fixed_texts("index", {"g0", "g1"}, 2).write(file);
+  RecordWriter("obsm", 3).numbers("X_pca", H5T_IEEE_F32LE, std::vector<float>{1, 2, 3, 4, 5, 6}, 2).write(file);
+  const hsize_t extents[2] = {3, 2};
+  const std::vector<float> values{1, 0, 0, 2, 3, 4};
+  const hid_t space = H5Screate_simple(2, extents, nullptr);
+  const hid_t dataset = H5Dcreate2(file, "X", H5T_IEEE_F32LE, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+  H5Dwrite(dataset, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data());
+  H5Dclose(dataset);
+  H5Sclose(space);
+  H5Fclose(file);
+}
+
 /// anndata 0.7: codes that refer to __categories, and an empty column list written as numbers.
 inline void write_anndata_0_7(const std::string& path, bool by_name = false) {
   io::Hdf5File file = io::Hdf5File::create(path);

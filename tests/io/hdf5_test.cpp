@@ -8,15 +8,21 @@
 #include <limits>
 #include <numeric>
 #include <random>
+#include <tuple>
 
 #include "h5ad_fixture.hpp"
+#include "scvi/core/atomic_file.hpp"
 #include "scvi/core/logging.hpp"
 #include "testing.hpp"
 
-/// HDF5 1.10 loses some memory of its own whenever it gives up on a damaged file or a full disk. (LeakSanitizer
-/// asks.)
+/// HDF5 1.10 loses some memory of its own whenever it gives up on a damaged file or a full disk.
 extern "C" const char* __lsan_default_suppressions() {
   return "leak:libhdf5\n";
+}
+
+/// HDF5 asks for whatever size a damaged file states, and copes with being refused.
+extern "C" const char* __asan_default_options() {
+  return "allocator_may_return_null=1";
 }
 
 namespace scvi::io {
@@ -438,6 +444,46 @@ TEST_F(Hdf5, HugeSizesThatTheFileCannotHoldAreRefusedBeforeMemoryIsTaken) {
   EXPECT_MENTIONS(message_of<FormatError>([&] { file.info("overflow"); }), "beyond all bounds");
 }
 
+TEST_F(Hdf5, ReferencesToTextThatTheFileDoesNotHoldAreRefused) {
+  {
+    Hdf5File file = Hdf5File::create(path_);
+    file.write_strings("texts", std::vector<std::string>{"first", "second"});
+    file.close();
+  }
+  std::streamoff texts_at = 0;
+  with_hdf5([&](hid_t file) {
+    const hid_t dataset = H5Dopen2(file, "texts", H5P_DEFAULT);
+    texts_at = static_cast<std::streamoff>(H5Dget_offset(dataset));
+    H5Dclose(dataset);
+  });
+  const std::string sound = read_file(path_);
+  // Where in a reference (length, address, number), the byte to put there, and what must be said.
+  const std::tuple<int, char, const char*> damages[] = {
+      {0, '\x09', "of 9 bytes, which the file does not hold"},
+      {3, '\x7f', "which the file does not hold"},
+      {12, '\x05', "refers to text 5"},
+      {13, '\x10', "which the file does not hold"},
+      {4, '\x08', "where the file holds none"},
+      {9, '\x7f', "beyond the end of the file"},
+      {11, '\xff', "beyond the end of the file"},
+  };
+  for (const auto& [at, byte, part] : damages) {
+    std::string bytes = sound;
+    bytes[static_cast<std::size_t>(texts_at + at)] = byte;
+    write_file_atomically(path_, bytes);
+    EXPECT_MENTIONS(message_of<FormatError>([&] { Hdf5File::open(path_).read_strings("texts"); }), part);
+  }
+  // The heap itself: a text that overruns its collection, a collection of another size.
+  const std::size_t heap = sound.find("GCOL");
+  ASSERT_NE(heap, std::string::npos);
+  for (const std::size_t at : {heap + 4, heap + 13, heap + 15, heap + 16 + 9, heap + 16 + 15}) {
+    std::string bytes = sound;
+    bytes[at] = '\x70';
+    write_file_atomically(path_, bytes);
+    EXPECT_THROW(Hdf5File::open(path_).read_strings("texts"), FormatError) << at - heap;
+  }
+}
+
 TEST_F(Hdf5, ManyTextsThatShareOneLongOneAreRefused) {
   // Each of the references is sound, but together they would unpack to far more than the file holds.
   {
@@ -507,12 +553,17 @@ TEST_F(Hdf5, NothingIsPrintedByHdf5) {
   EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
 }
 
+/// Whatever keeps a file open. (Types in memory do not, and the library keeps some.)
+ssize_t open_objects() {
+  return H5Fget_obj_count(H5F_OBJ_ALL, H5F_OBJ_FILE | H5F_OBJ_DATASET | H5F_OBJ_GROUP | H5F_OBJ_ATTR);
+}
+
 TEST_F(Hdf5, AFullDiskIsAnIoErrorAndLeavesNoOpenFile) {
   const testing::SmallDisk disk(folder_.path("small"), 200000);
   if (!disk.mounted())
     GTEST_SKIP() << "NO FULL DISK: mounting a small file system takes more rights; this test did not run";
   for (const Hdf5Compression compression : {Hdf5Compression::none, Hdf5Compression::gzip}) {
-    const ssize_t open_before = H5Fget_obj_count(H5F_OBJ_ALL, H5F_OBJ_ALL);
+    const ssize_t open_before = open_objects();
     const std::string message = message_of<IoError>([&] {
       Hdf5File file = Hdf5File::create(disk.path("file.h5"));
       file.write_strings("names", std::vector<std::string>(100, "name"));
@@ -526,7 +577,7 @@ TEST_F(Hdf5, AFullDiskIsAnIoErrorAndLeavesNoOpenFile) {
       file.close();
     });
     EXPECT_MENTIONS(message, "No space left on device");
-    EXPECT_EQ(H5Fget_obj_count(H5F_OBJ_ALL, H5F_OBJ_ALL), open_before);
+    EXPECT_EQ(open_objects(), open_before);
   }
 }
 
