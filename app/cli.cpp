@@ -58,7 +58,8 @@ Fault fault_of(const CLI::ParseError& error) {
   }
   // "Could not convert: --threshold = abc"
   const std::size_t equals = text.find(" = ");
-  if (dynamic_cast<const CLI::ConversionError*>(&error) && colon != std::string::npos && equals != std::string::npos) {
+  if (dynamic_cast<const CLI::ConversionError*>(&error) && colon != std::string::npos &&
+      equals != std::string::npos) {
     return {.problem = "is '" + text.substr(equals + 3) + "', which is not a value that it takes",
             .field = text.substr(colon + 2, equals - colon - 2)};
   }
@@ -79,8 +80,8 @@ CLI::Validator whole_number(std::int64_t least, std::int64_t most) {
 
 CLI::Validator number(double least, double most) {
   const bool has_end = most < std::numeric_limits<double>::max();
-  const std::string what = has_end ? "a number from " + plain(least) + " to " + plain(most)
-                                   : "a number of at least " + plain(least);
+  const std::string what =
+      has_end ? "a number from " + plain(least) + " to " + plain(most) : "a number of at least " + plain(least);
   return must_be(what, [=](const std::string& text) {
     const auto value = parsed<double>(text);
     return value && *value >= least && *value <= most;
@@ -153,7 +154,8 @@ bool parse(CLI::App& app, const Arguments& arguments) {
   for (const auto& word : app.remaining()) {
     if (word == "--") continue;
     const bool is_option = word.size() > 1 && word.front() == '-';
-    if (!is_option) throw InputError({.problem = "does not take '" + word + "'", .field = command, .remedy = see_help});
+    if (!is_option)
+      throw InputError({.problem = "does not take '" + word + "'", .field = command, .remedy = see_help});
     const std::string name = word.substr(0, word.find('='));
     const std::string near = nearest_match(name, option_names(app));
     throw InputError({.problem = "has no option '" + name + "'",

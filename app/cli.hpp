@@ -28,7 +28,9 @@ void apply(const CommonOptions& options);
 
 /// Adds --force. What it means for an output that exists: overwrite_of(force).
 void add_force_option(CLI::App& app, bool& force);
-inline Overwrite overwrite_of(bool force) { return force ? Overwrite::replace : Overwrite::refuse; }
+inline Overwrite overwrite_of(bool force) {
+  return force ? Overwrite::replace : Overwrite::refuse;
+}
 
 /// Reads the arguments. An option given twice counts as given last.
 /// @return false when only help was asked for (and printed)

@@ -37,9 +37,11 @@ int embed(const Arguments& arguments) {
   app.add_option("--library-key", options.library_key, "obs column for the library size that the model infers")
       ->capture_default_str();
   app.add_option("--batch-size", options.batch_size, "cells computed at a time")
-      ->check(whole_number(1, 1 << 20))->capture_default_str();
+      ->check(whole_number(1, 1 << 20))
+      ->capture_default_str();
   app.add_option("--seed", options.seed, "seed of the draws (a logistic-normal latent space needs them)")
-      ->check(whole_number(0))->capture_default_str();
+      ->check(whole_number(0))
+      ->capture_default_str();
   add_device_option(app, options.device);
   add_force_option(app, options.force);
   add_common_options(app, options.common);
@@ -50,14 +52,15 @@ int embed(const Arguments& arguments) {
   { const AtomicFile probe(options.output, overwrite_of(options.force)); }
   SavedModel saved = load_model(options.run);
   const io::H5adFile file(options.data);
-  const auto dataset = load_for_model(
-      file, saved,
-      {.layer = options.layer, .layer_given = layer->count() > 0, .drop_empty_cells = false, .with_batches = false,
-       .keep_attributes = false});
+  const auto dataset = load_for_model(file, saved,
+                                      {.layer = options.layer,
+                                       .layer_given = layer->count() > 0,
+                                       .drop_empty_cells = false,
+                                       .with_batches = false,
+                                       .keep_attributes = false});
   saved.model->to(device_of(options.device));
-  auto posterior = Posterior::of_all_cells(
-      saved.model, dataset, {.batch_size = options.batch_size, .seed = options.seed,
-                             .name = "embed"});
+  auto posterior = Posterior::of_all_cells(saved.model, dataset,
+                                           {.batch_size = options.batch_size, .seed = options.seed, .name = "embed"});
   const auto progress = make_terminal_progress(!options.common.no_progress);
   if (posterior.nb_cells() >= kCellsWorthReporting) posterior.set_progress(progress.get());
   CellArray latent = posterior.get_latent().z;
@@ -67,9 +70,9 @@ int embed(const Arguments& arguments) {
 
   io::H5adAdditions additions;
   additions.obs.push_back({.name = options.library_key, .values = std::move(library), .missing = {}});
-  additions.obsm.emplace_back(options.key, io::FloatArray{.n_rows = latent.n_cells,
-                                                          .n_cols = latent.n_columns,
-                                                          .values = std::move(latent.values)});
+  additions.obsm.emplace_back(
+      options.key,
+      io::FloatArray{.n_rows = latent.n_cells, .n_cols = latent.n_columns, .values = std::move(latent.values)});
   io::copy_h5ad_with(options.data, options.output, additions, overwrite_of(options.force));
   log_info("wrote " + options.output + ": obsm/" + options.key + " (" + with_thousands(latent.n_cells) + " cells x " +
            std::to_string(latent.n_columns) + " dimensions), obs/" + options.library_key);
@@ -78,8 +81,12 @@ int embed(const Arguments& arguments) {
 
 }  // namespace
 
-int run_embed(const Arguments& arguments) { return with_plain_errors(embed, arguments); }
+int run_embed(const Arguments& arguments) {
+  return with_plain_errors(embed, arguments);
+}
 
 }  // namespace scvi::app
 
-extern "C" int scvi_command_embed(const scvi::app::Arguments& arguments) { return scvi::app::run_embed(arguments); }
+extern "C" int scvi_command_embed(const scvi::app::Arguments& arguments) {
+  return scvi::app::run_embed(arguments);
+}

@@ -143,9 +143,11 @@ int evaluate(const Arguments& arguments) {
   app.add_option("--split-key", options.split_key,
                  "obs column that says train, test or validation (default: the split of the training)");
   app.add_option("--mc-samples", options.n_mc_samples, "samples for the marginal likelihood")
-      ->check(whole_number(1, 1000000))->capture_default_str();
+      ->check(whole_number(1, 1000000))
+      ->capture_default_str();
   app.add_option("--batch-size", options.batch_size, "cells computed at a time")
-      ->check(whole_number(1, 1 << 20))->capture_default_str();
+      ->check(whole_number(1, 1 << 20))
+      ->capture_default_str();
   app.add_option("--seed", options.seed, "seed of the draws")->check(whole_number(0))->capture_default_str();
   add_device_option(app, options.device);
   add_force_option(app, options.force);
@@ -159,14 +161,18 @@ int evaluate(const Arguments& arguments) {
   }
   for (const auto& name : metrics) posterior_metric(name);
   const bool to_file = !options.json_path.empty() && options.json_path != "-";
-  if (to_file) { const AtomicFile probe(options.json_path, overwrite_of(options.force)); }
+  if (to_file) {
+    const AtomicFile probe(options.json_path, overwrite_of(options.force));
+  }
   SavedModel saved = load_model(options.run);
   const io::H5adFile file(options.data);
   if (!options.split_key.empty()) split_column(file, options.split_key);
-  const auto dataset = load_for_model(
-      file, saved,
-      {.layer = options.layer, .layer_given = layer->count() > 0, .drop_empty_cells = true, .with_batches = true,
-       .keep_attributes = false});
+  const auto dataset = load_for_model(file, saved,
+                                      {.layer = options.layer,
+                                       .layer_given = layer->count() > 0,
+                                       .drop_empty_cells = true,
+                                       .with_batches = true,
+                                       .keep_attributes = false});
   saved.model->to(device_of(options.device));
 
   const Sets sets = sets_of(options, saved, file, *dataset);
@@ -203,7 +209,9 @@ int evaluate(const Arguments& arguments) {
 
 }  // namespace
 
-int run_evaluate(const Arguments& arguments) { return with_plain_errors(evaluate, arguments); }
+int run_evaluate(const Arguments& arguments) {
+  return with_plain_errors(evaluate, arguments);
+}
 
 }  // namespace scvi::app
 

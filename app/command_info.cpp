@@ -50,17 +50,19 @@ std::string plain(double value) {
 
 std::string percent(std::int64_t part, std::int64_t whole) {
   char buffer[32];
-  std::snprintf(buffer, sizeof buffer, "%.3g %%", whole == 0 ? 0.0 : 100.0 * static_cast<double>(part) / static_cast<double>(whole));
+  std::snprintf(buffer, sizeof buffer, "%.3g %%",
+                whole == 0 ? 0.0 : 100.0 * static_cast<double>(part) / static_cast<double>(whole));
   return buffer;
 }
 
 void print_counts(const io::MatrixInfo& info, CountSummary summary) {
-  std::cout << "  " << percent(summary.n_nonzero, info.n_rows * info.n_cols) << " of the values are not zero, the largest is "
-            << plain(summary.largest) << "\n";
+  std::cout << "  " << percent(summary.n_nonzero, info.n_rows * info.n_cols)
+            << " of the values are not zero, the largest is " << plain(summary.largest) << "\n";
   if (!summary.totals.empty()) {
     std::sort(summary.totals.begin(), summary.totals.end());
     std::cout << "  total per cell: least " << plain(summary.totals.front()) << ", median "
-              << plain(summary.totals[summary.totals.size() / 2]) << ", most " << plain(summary.totals.back()) << "\n";
+              << plain(summary.totals[summary.totals.size() / 2]) << ", most " << plain(summary.totals.back())
+              << "\n";
   }
   if (summary.n_empty_cells > 0) std::cout << "  " << summary.n_empty_cells << " cells have no counts\n";
   if (summary.n_not_finite > 0) std::cout << "  NOT COUNTS: " << summary.n_not_finite << " values are not finite\n";
@@ -117,7 +119,8 @@ int run_info(const Arguments& arguments) {
   std::string path;
   bool quick = false;
   CommonOptions common;
-  CLI::App app("Shows what an .h5ad file holds: cells, genes, annotation, matrices, and whether they are counts.", "info");
+  CLI::App app("Shows what an .h5ad file holds: cells, genes, annotation, matrices, and whether they are counts.",
+               "info");
   app.add_option("DATA", path, "the .h5ad file")->required()->check(not_empty());
   app.add_flag("--quick", quick, "do not read the matrices");
   add_common_options(app, common);
@@ -137,13 +140,16 @@ int run_info(const Arguments& arguments) {
     const auto matrix = file.matrix(name);
     const auto& info = matrix->info();
     static constexpr const char* kLayouts[] = {"dense", "sparse by cell (CSR)", "sparse by gene (CSC)"};
-    std::cout << "\n" << info.path << ": " << kLayouts[static_cast<int>(info.layout)] << " " << info.value_type << ", "
+    std::cout << "\n"
+              << info.path << ": " << kLayouts[static_cast<int>(info.layout)] << " " << info.value_type << ", "
               << with_thousands(info.n_rows) << " x " << with_thousands(info.n_cols) << "\n";
     if (!quick) print_counts(info, summarize(*matrix));
   }
   std::cout << "\nelsewhere in the file\n";
   for (const auto& element : file.elements()) {
-    const auto is_in = [&](const char* place) { return element.path == place || element.path.starts_with(std::string(place) + "/"); };
+    const auto is_in = [&](const char* place) {
+      return element.path == place || element.path.starts_with(std::string(place) + "/");
+    };
     if (is_in("obs") || is_in("var") || is_in("X") || is_in("layers") || is_in("raw")) continue;
     std::cout << "  " << element.path << ": " << element.description << "\n";
   }

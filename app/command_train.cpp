@@ -79,18 +79,28 @@ void add_data_options(CLI::App& app, TrainCommand& command) {
   app.add_option("--missing-label", command.load.missing_label, "cell type given to cells that have none")
       ->group(group);
   app.add_option("--n-top-genes", command.n_top_genes, "keep this many of the most variable genes; 0: all")
-      ->check(whole_number(0))->capture_default_str()->group(group);
-  app.add_option("--gene-selection", command.gene_selection, "how they are chosen: " + join_some(available_gene_selection_modes(), 20))
-      ->check(one_of(available_gene_selection_modes()))->capture_default_str()->group(group);
+      ->check(whole_number(0))
+      ->capture_default_str()
+      ->group(group);
+  app.add_option("--gene-selection", command.gene_selection,
+                 "how they are chosen: " + join_some(available_gene_selection_modes(), 20))
+      ->check(one_of(available_gene_selection_modes()))
+      ->capture_default_str()
+      ->group(group);
   app.add_flag("--make-unique", command.make_unique, "number gene names that occur more than once")->group(group);
   app.add_option("--corruption", command.corruption, "train on damaged counts: none, uniform or binomial")
-      ->check(one_of({"none", "uniform", "binomial"}))->capture_default_str()->group(group);
+      ->check(one_of({"none", "uniform", "binomial"}))
+      ->capture_default_str()
+      ->group(group);
   app.add_option("--corruption-rate", command.corruption_rate, "share of the counts that is damaged")
-      ->check(number(0, 1))->capture_default_str()->group(group);
+      ->check(number(0, 1))
+      ->capture_default_str()
+      ->group(group);
   app.add_option("--split-key", command.split_key, "obs column that says train, test or validation for each cell")
       ->group(group);
   app.add_option("--train-size", command.train_size, "share of the cells that train, or their number (1.0: all)")
-      ->capture_default_str()->group(group);
+      ->capture_default_str()
+      ->group(group);
   app.add_option("--test-size", command.test_size, "the same for the test set; default: all the others")
       ->group(group);
 }
@@ -98,27 +108,46 @@ void add_data_options(CLI::App& app, TrainCommand& command) {
 void add_training_options(CLI::App& app, TrainCommand& command) {
   const char* group = "Training";
   app.add_option("--epochs", command.train.n_epochs, "passes over the training cells")
-      ->check(whole_number(0))->capture_default_str()->group(group);
+      ->check(whole_number(0))
+      ->capture_default_str()
+      ->group(group);
   app.add_option("--batch-size", command.trainer.batch_size, "cells in a minibatch")
-      ->check(whole_number(kSmallestMinibatch, 1 << 20))->capture_default_str()->group(group);
+      ->check(whole_number(kSmallestMinibatch, 1 << 20))
+      ->capture_default_str()
+      ->group(group);
   app.add_option("--lr", command.train.lr, "learning rate")
-      ->check(positive_number())->capture_default_str()->group(group);
+      ->check(positive_number())
+      ->capture_default_str()
+      ->group(group);
   app.add_option("--eps", command.train.eps, "eps of Adam")
-      ->check(positive_number())->capture_default_str()->group(group);
+      ->check(positive_number())
+      ->capture_default_str()
+      ->group(group);
   app.add_option("--weight-decay", command.trainer.weight_decay, "weight decay of Adam")
-      ->check(number(0))->capture_default_str()->group(group);
+      ->check(number(0))
+      ->capture_default_str()
+      ->group(group);
   app.add_option("--kl-warmup-epochs", command.kl_warmup_epochs,
                  "epochs over which the KL term comes into force, or none")
-      ->capture_default_str()->group(group);
+      ->capture_default_str()
+      ->group(group);
   app.add_option("--kl-warmup-iterations", command.kl_warmup_iterations,
                  "the same in minibatches; used where epochs are none")
-      ->capture_default_str()->group(group);
-  app.add_option("--normalize-loss", command.normalize_loss, "divide the loss by the number of cells: auto, true, false")
-      ->check(one_of({"auto", "true", "false"}))->capture_default_str()->group(group);
+      ->capture_default_str()
+      ->group(group);
+  app.add_option("--normalize-loss", command.normalize_loss,
+                 "divide the loss by the number of cells: auto, true, false")
+      ->check(one_of({"auto", "true", "false"}))
+      ->capture_default_str()
+      ->group(group);
   app.add_option("--max-nans", command.trainer.max_nans, "minibatches without a finite loss before giving up")
-      ->check(whole_number(1))->capture_default_str()->group(group);
+      ->check(whole_number(1))
+      ->capture_default_str()
+      ->group(group);
   app.add_option("--seed", command.seed, "seed of the split, the initial weights and all draws")
-      ->check(whole_number(0))->capture_default_str()->group(group);
+      ->check(whole_number(0))
+      ->capture_default_str()
+      ->group(group);
   add_device_option(app, command.device);
 }
 
@@ -126,9 +155,12 @@ void add_monitoring_options(CLI::App& app, TrainCommand& command) {
   const char* group = "Monitoring and early stopping";
   auto& stopping = command.trainer.early_stopping;
   app.add_option("--metrics", command.metrics, "metrics to follow, e.g. elbo,reconstruction_error,ari")
-      ->capture_default_str()->group(group);
+      ->capture_default_str()
+      ->group(group);
   app.add_option("--frequency", command.trainer.frequency, "epochs between two looks at the metrics; 0: never")
-      ->check(whole_number(0))->capture_default_str()->group(group);
+      ->check(whole_number(0))
+      ->capture_default_str()
+      ->group(group);
   app.add_flag("--benchmark", command.trainer.benchmark, "nothing but training: no metrics, no early stopping")
       ->group(group);
   app.add_option("--early-stopping", stopping.early_stopping_metric, "stop when this metric no longer improves")
@@ -136,16 +168,26 @@ void add_monitoring_options(CLI::App& app, TrainCommand& command) {
   app.add_option("--save-best", stopping.save_best_state_metric, "end with the weights that were best by this metric")
       ->group(group);
   app.add_option("--early-stopping-on", stopping.on, "the set that both look at: train_set, test_set, validation_set")
-      ->check(one_of({"train_set", "test_set", "validation_set"}))->capture_default_str()->group(group);
+      ->check(one_of({"train_set", "test_set", "validation_set"}))
+      ->capture_default_str()
+      ->group(group);
   app.add_option("--patience", stopping.patience, "epochs without improvement before stopping")
-      ->check(whole_number(0))->capture_default_str()->group(group);
+      ->check(whole_number(0))
+      ->capture_default_str()
+      ->group(group);
   app.add_option("--threshold", stopping.threshold, "smallest improvement that counts")
-      ->capture_default_str()->group(group);
-  app.add_flag("--reduce-lr-on-plateau", stopping.reduce_lr_on_plateau, "reduce the learning rate first")->group(group);
+      ->capture_default_str()
+      ->group(group);
+  app.add_flag("--reduce-lr-on-plateau", stopping.reduce_lr_on_plateau, "reduce the learning rate first")
+      ->group(group);
   app.add_option("--lr-patience", stopping.lr_patience, "epochs without improvement before that")
-      ->check(whole_number(0))->capture_default_str()->group(group);
+      ->check(whole_number(0))
+      ->capture_default_str()
+      ->group(group);
   app.add_option("--lr-factor", stopping.lr_factor, "factor of the reduction")
-      ->check(number(0, 1))->capture_default_str()->group(group);
+      ->check(number(0, 1))
+      ->capture_default_str()
+      ->group(group);
 }
 
 void add_model_options(CLI::App& app, TrainCommand& command, const ModelSpec& spec) {
@@ -164,8 +206,8 @@ std::optional<std::int64_t> parse_warmup(const std::string& text, const char* op
   const SplitSize size = parse_split_size(text, option);
   const auto* whole = std::get_if<std::int64_t>(&size);
   if (!whole || *whole < 1) {
-    throw InputError({.problem = "is '" + text + "', but must be a whole number of at least 1, or none",
-                      .field = option});
+    throw InputError(
+        {.problem = "is '" + text + "', but must be a whole number of at least 1, or none", .field = option});
   }
   return *whole;
 }
@@ -208,15 +250,16 @@ std::shared_ptr<GeneExpressionDataset> load_data(const TrainCommand& command, Da
                                                    .mode = parse_gene_selection_mode(command.gene_selection)});
   }
   if (split) trainer.explicit_split = split_of(*split, *dataset, file.path());
-  std::string line = with_thousands(dataset->nb_cells()) + " cells x " + with_thousands(dataset->nb_genes()) + " genes";
-  if (dataset->nb_genes() < n_genes) line += " (of " + with_thousands(n_genes) + ", by " + command.gene_selection + ")";
+  std::string line =
+      with_thousands(dataset->nb_cells()) + " cells x " + with_thousands(dataset->nb_genes()) + " genes";
+  if (dataset->nb_genes() < n_genes)
+    line += " (of " + with_thousands(n_genes) + ", by " + command.gene_selection + ")";
   if (!load.batch_key.empty()) line += ", " + std::to_string(dataset->n_batches()) + " batches";
   if (!load.labels_key.empty()) line += ", " + std::to_string(dataset->n_labels()) + " labels";
   log_info(line);
   if (command.corruption != "none") {
-    dataset->corrupt({.rate = command.corruption_rate,
-                      .corruption = parse_corruption(command.corruption),
-                      .seed = command.seed});
+    dataset->corrupt(
+        {.rate = command.corruption_rate, .corruption = parse_corruption(command.corruption), .seed = command.seed});
   }
   description.gene_names = dataset->gene_names();
   if (!load.batch_key.empty()) description.batch_names = dataset->batch_names();
@@ -229,7 +272,8 @@ TrainerOptions trainer_options(const TrainCommand& command) {
   options.seed = command.seed;
   options.metrics_to_monitor = split_list(command.metrics);
   for (const auto& name : options.metrics_to_monitor) posterior_metric(name);
-  for (const auto& name : {options.early_stopping.early_stopping_metric, options.early_stopping.save_best_state_metric}) {
+  for (const auto& name :
+       {options.early_stopping.early_stopping_metric, options.early_stopping.save_best_state_metric}) {
     if (!name.empty()) posterior_metric(name);
   }
   options.corrupted = command.corruption != "none";
@@ -281,7 +325,8 @@ bool read_arguments(const Arguments& given, TrainCommand& command) {
                "train");
   app.add_option("DATA", command.data, "the .h5ad file")->required()->check(not_empty());
   app.add_option("--output,-o", command.output, "folder for the trained model, its history and a log")
-      ->required()->check(not_empty());
+      ->required()
+      ->check(not_empty());
   std::vector<std::string> models;
   for (const auto& known : model_specs()) models.push_back(known.name);
   app.add_option("--model", command.model, "the model: " + join_some(models, 20))->capture_default_str();
@@ -290,7 +335,8 @@ bool read_arguments(const Arguments& given, TrainCommand& command) {
   add_monitoring_options(app, command);
   add_model_options(app, command, spec);
   app.add_option("--checkpoint-seconds", command.train.checkpoint_seconds, "time between two checkpoints")
-      ->check(number(0))->capture_default_str();
+      ->check(number(0))
+      ->capture_default_str();
   app.add_flag("--resume", command.resume,
                "go on with the interrupted run in the output folder; options not given are as they were");
   add_force_option(app, command.force);
@@ -342,9 +388,9 @@ int train(const Arguments& given) {
   const UnsupervisedTrainerOptions unsupervised = unsupervised_options(command);
   const c10::Device device = device_of(command.device);
   std::optional<RunFolder> folder;
-  folder.emplace(command.resume ? RunFolder::resume(command.output)
-                                : RunFolder::create(command.output, overwrite_of(command.force),
-                                                    worth_keeping(given, command)));
+  folder.emplace(command.resume
+                     ? RunFolder::resume(command.output)
+                     : RunFolder::create(command.output, overwrite_of(command.force), worth_keeping(given, command)));
 
   SavedModel saved;
   const auto dataset = load_data(command, saved.data, options);
@@ -374,8 +420,8 @@ int train(const Arguments& given) {
   } catch (const Interrupted& stop) {
     Fault fault = stop.fault();
     if (!folder->has_checkpoint()) throw;
-    fault.remedy = "a checkpoint is in " + command.output + ", go on with `scvi train " + command.data + " --output " +
-                   command.output + " --resume`";
+    fault.remedy = "a checkpoint is in " + command.output + ", go on with `scvi train " + command.data +
+                   " --output " + command.output + " --resume`";
     throw Interrupted(fault);
   }
   saved.model->to(c10::Device(c10::kCPU));
@@ -391,8 +437,12 @@ int train(const Arguments& given) {
 
 }  // namespace
 
-int run_train(const Arguments& arguments) { return with_plain_errors(train, arguments); }
+int run_train(const Arguments& arguments) {
+  return with_plain_errors(train, arguments);
+}
 
 }  // namespace scvi::app
 
-extern "C" int scvi_command_train(const scvi::app::Arguments& arguments) { return scvi::app::run_train(arguments); }
+extern "C" int scvi_command_train(const scvi::app::Arguments& arguments) {
+  return scvi::app::run_train(arguments);
+}

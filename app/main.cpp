@@ -49,8 +49,8 @@ void print_usage(std::ostream& out) {
   out << "\n  --version   print the version\n";
 }
 
-/// Loads the commands that need LibTorch. BLAS and OpenMP read these variables once, when they are loaded: they are to
-/// run on the calling thread, because the library has threads of its own.
+/// Loads the commands that need LibTorch. BLAS and OpenMP read these variables once, when they are loaded: they are
+/// to run on the calling thread, because the library has threads of its own.
 Run load_from_module(const char* symbol) {
   for (const char* variable : {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"}) {
     ::setenv(variable, "1", 1);
@@ -94,9 +94,8 @@ int dispatch(const Arguments& words) {
     names.emplace_back(command.name);
   }
   names.insert(names.end(), {"--help", "--version"});
-  throw scvi::InputError({.problem = "knows no command '" + name + "'",
-                          .field = "scvi",
-                          .remedy = scvi::suggest(name, names)});
+  throw scvi::InputError(
+      {.problem = "knows no command '" + name + "'", .field = "scvi", .remedy = scvi::suggest(name, names)});
 }
 
 }  // namespace

@@ -44,7 +44,8 @@ void add_device_option(CLI::App& app, std::string& device) {
 c10::Device device_of(const std::string& name) {
   const bool has_gpu = at::hasCUDA();
   if (name == "cuda" && !has_gpu) {
-    throw InputError({.problem = "is cuda, but there is no usable GPU", .field = "--device",
+    throw InputError({.problem = "is cuda, but there is no usable GPU",
+                      .field = "--device",
                       .remedy = "use --device cpu, or a LibTorch built for CUDA"});
   }
   return c10::Device(name == "cpu" || !has_gpu ? c10::kCPU : c10::kCUDA);
@@ -92,9 +93,7 @@ std::shared_ptr<GeneExpressionDataset> load_for_model(const io::H5adFile& file, 
   const auto renumber = [&](const char* attribute, const char* mapping, const std::vector<std::int64_t>& indices,
                             const std::vector<std::string>& names, const std::vector<std::string>& model_names,
                             const std::string& key) {
-    io::Column column{.name = attribute,
-                      .values = as_model_numbers(indices, names, model_names, key),
-                      .missing = {}};
+    io::Column column{.name = attribute, .values = as_model_numbers(indices, names, model_names, key), .missing = {}};
     dataset->initialize_cell_attribute(std::move(column), /*categorical=*/true);
     dataset->initialize_mapped_attribute(attribute, mapping, model_names);
   };
@@ -114,7 +113,8 @@ int with_plain_errors(int (*work)(const Arguments&), const Arguments& arguments)
   } catch (const c10::Error& error) {
     const std::string text = error.what_without_backtrace();
     if (text.find("memory") != std::string::npos) {
-      throw InputError({.problem = text.substr(0, text.find('\n')), .field = "memory",
+      throw InputError({.problem = text.substr(0, text.find('\n')),
+                        .field = "memory",
                         .remedy = "use a smaller --batch-size or fewer genes"});
     }
     throw std::runtime_error(text);

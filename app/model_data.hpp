@@ -33,7 +33,7 @@ Split split_of(const io::Column& column, const GeneExpressionDataset& dataset, c
 
 /// Which rows of a new file to bring before a trained model.
 struct ModelDataOptions {
-  std::string layer;        ///< "": the one the model was trained on
+  std::string layer;  ///< "": the one the model was trained on
   bool layer_given = false;
   bool drop_empty_cells = false;
   /// Batches and labels are taken from the columns the model was trained with and numbered as it numbers them.

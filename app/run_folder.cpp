@@ -53,7 +53,9 @@ void RunFolder::save_checkpoint(const Trainer& trainer) {
   make_visible();
 }
 
-bool RunFolder::has_checkpoint() const { return !pending_ && std::filesystem::exists(checkpoint_path()); }
+bool RunFolder::has_checkpoint() const {
+  return !pending_ && std::filesystem::exists(checkpoint_path());
+}
 
 void RunFolder::finish(const SavedModel& saved, const History& history) {
   write_file_atomically(current() + "/history.tsv", history.to_tsv());

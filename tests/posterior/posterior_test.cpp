@@ -143,9 +143,9 @@ TEST(PosteriorGolden, ReproducesTheReference) {
   std::vector<io::NamedTensor> state;
   for (const auto& name : file.children("weights")) {
     const bool whole = name.ends_with("num_batches_tracked");
-    state.push_back(to_named_tensor(name, whole
-                                              ? at::tensor(file.read<std::int64_t>("weights/" + name).values).squeeze()
-                                              : read("weights/" + name)));
+    state.push_back(
+        to_named_tensor(name, whole ? at::tensor(file.read<std::int64_t>("weights/" + name).values).squeeze()
+                                    : read("weights/" + name)));
   }
   load_state_dict(*model, state, path);
 

@@ -18,13 +18,13 @@ struct CellTable {
   DenseArray values{};                 ///< (n_cells, columns.size())
 };
 
-/// Counts with their annotation, as a file of any format gives them. Whatever lies in rows and columns there, here rows
-/// are cells and columns genes.
+/// Counts with their annotation, as a file of any format gives them. Whatever lies in rows and columns there, here
+/// rows are cells and columns genes.
 struct CountFile {
   std::string path{};
-  std::string format{};  ///< in words: "loom 3.0", "10x folder of Cell Ranger 2"
-  Frame obs{};           ///< one row a cell
-  Frame var{};           ///< one row a gene
+  std::string format{};                    ///< in words: "loom 3.0", "10x folder of Cell Ranger 2"
+  Frame obs{};                             ///< one row a cell
+  Frame var{};                             ///< one row a gene
   std::unique_ptr<MatrixReader> counts{};  ///< (obs.n_rows(), var.n_rows())
   std::vector<CellTable> tables{};
 };

@@ -22,8 +22,8 @@ struct Boolean {
 
 /// One column of an obs or var frame.
 struct Column {
-  using Values = std::variant<std::vector<std::string>, std::vector<double>, std::vector<std::int64_t>, Boolean,
-                              Categorical>;
+  using Values =
+      std::variant<std::vector<std::string>, std::vector<double>, std::vector<std::int64_t>, Boolean, Categorical>;
   std::string name;
   Values values;
   /// 1 where the value is missing (nullable columns); empty when none is.

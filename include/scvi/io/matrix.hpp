@@ -31,9 +31,9 @@ struct CsrBlock {
   void clear();
 };
 
-/// Reads the rows of a matrix on disk. Whatever the layout and value type in the file, rows come out as CSR with float
-/// values; entries stored twice are added up, unsorted ones are sorted, stored zeros dropped. 64-bit integers that do
-/// not fit a float exactly are rounded; NaN and infinities pass through (whoever wants counts checks them).
+/// Reads the rows of a matrix on disk. Whatever the layout and value type in the file, rows come out as CSR with
+/// float values; entries stored twice are added up, unsorted ones are sorted, stored zeros dropped. 64-bit integers
+/// that do not fit a float exactly are rounded; NaN and infinities pass through (whoever wants counts checks them).
 /// Every offset and index is checked before it is used.
 class MatrixReader {
  public:
@@ -43,8 +43,8 @@ class MatrixReader {
   /// Cheap in any order for dense and csr; for csc each call scans the whole matrix.
   /// @throws FormatError for damaged content, naming file and element
   virtual void read_rows(std::int64_t first, std::int64_t count, CsrBlock& out) = 0;
-  /// All rows in order, in blocks of bounded size (about 8 MB; a csc matrix is read in few passes over windows of 64 MB
-  /// and more).
+  /// All rows in order, in blocks of bounded size (about 8 MB; a csc matrix is read in few passes over windows of 64
+  /// MB and more).
   virtual void for_each_block(const std::function<void(const CsrBlock&)>& use) = 0;
 };
 

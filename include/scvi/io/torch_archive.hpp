@@ -27,9 +27,9 @@ std::size_t element_size(NamedTensor::Type type);
 /// Writes straight to `path`; callers hand in a temporary name.
 void write_torch_archive(const std::string& path, std::span<const NamedTensor> tensors);
 
-/// Reads what write_torch_archive or Python's `torch.save` of a (possibly nested) state dictionary wrote: dictionaries
-/// of tensors come out flat, nested names joined by '/'; entries that are not tensors are left out. Nothing in the
-/// file is executed. @throws FormatError for anything else or a damaged file
+/// Reads what write_torch_archive or Python's `torch.save` of a (possibly nested) state dictionary wrote:
+/// dictionaries of tensors come out flat, nested names joined by '/'; entries that are not tensors are left out.
+/// Nothing in the file is executed. @throws FormatError for anything else or a damaged file
 std::vector<NamedTensor> read_torch_archive(const std::string& path);
 
 }  // namespace scvi::io
