@@ -154,6 +154,10 @@ void log_warning(std::string_view message) {
 void log_error(std::string_view message) {
   log(LogLevel::error, message);
 }
+void log_to_files(std::string_view message) {
+  const std::lock_guard lock(hub().mutex);
+  call_listeners(hub(), LogLevel::info, message);
+}
 
 ScopedLogSink::ScopedLogSink(LogSink sink) {
   const std::lock_guard lock(hub().mutex);

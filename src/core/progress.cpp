@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "scvi/core/logging.hpp"
 #include "scvi/core/text.hpp"
 #include "terminal.hpp"
 
@@ -30,35 +31,57 @@ std::string format_rate(double rate, const std::string& unit) {
   return format_duration(1 / rate) + "/" + unit;
 }
 
-/// What the bar and the plain lines have in common: how far, how fast, how long yet.
+/// What all kinds have in common: how far, how fast, how long yet, and plain lines about every tenth of the work for
+/// the log files (and for whoever shows them).
 class TimedProgress : public Progress {
  public:
+  ~TimedProgress() override { TimedProgress::finish(); }
+
   void start(std::string_view what, std::int64_t total, std::string_view unit) override {
+    finish();
     what_ = what;
     unit_ = unit;
     total_ = total;
     done_ = 0;
     detail_.clear();
-    begin_ = Clock::now();
+    begin_ = reported_ = Clock::now();
+    reported_tenth_ = 0;
     running_ = true;
   }
 
   void update(std::int64_t done, std::string_view detail) override {
     done_ = done;
     detail_ = detail;
+    if (!running_ || done_ >= total_) return;
+    constexpr double kQuietSeconds = 2;
+    const int tenth = static_cast<int>(fraction() * 10);
+    if (tenth <= reported_tenth_ || seconds_between(reported_, Clock::now()) < kQuietSeconds) return;
+    reported_tenth_ = tenth;
+    reported_ = Clock::now();
+    report(plain_line(false));
+  }
+
+  void finish() override {
+    if (!running_) return;
+    running_ = false;
+    report(plain_line(true));
   }
 
  protected:
+  /// A plain line to hand on. Only log files get it here.
+  virtual void report(const std::string& line) { log_to_files(line); }
+
+  bool running() const { return running_; }
+  const std::string& what() const { return what_; }
+  bool has_total() const { return total_ > 0; }
+  double fraction() const {
+    return total_ > 0 ? std::clamp(static_cast<double>(done_) / static_cast<double>(total_), 0.0, 1.0) : 0;
+  }
   std::string count() const {
     std::string text = with_thousands(done_);
     if (total_ > 0) text.append("/").append(with_thousands(total_));
     return text.append(" ").append(unit_).append("s");
   }
-  double fraction() const {
-    return total_ > 0 ? std::clamp(static_cast<double>(done_) / static_cast<double>(total_), 0.0, 1.0) : 0;
-  }
-  double elapsed() const { return seconds_between(begin_, Clock::now()); }
-  std::string rate() const { return format_rate(static_cast<double>(done_) / std::max(elapsed(), 1e-9), unit_); }
   /// "12.0 s, 3 min 20 s left, 4.1 epochs/s, loss 512.3"; parts that are not known left out.
   std::string facts(bool finished) const {
     std::string text = format_duration(elapsed());
@@ -69,12 +92,19 @@ class TimedProgress : public Progress {
     return text;
   }
 
+ private:
+  double elapsed() const { return seconds_between(begin_, Clock::now()); }
+  std::string rate() const { return format_rate(static_cast<double>(done_) / std::max(elapsed(), 1e-9), unit_); }
+  std::string plain_line(bool finished) const { return what_ + ": " + count() + " (" + facts(finished) + ")"; }
+
   std::string what_, unit_, detail_;
   std::int64_t total_ = 0, done_ = 0;
-  Clock::time_point begin_;
+  Clock::time_point begin_, reported_;
+  int reported_tenth_ = 0;
   bool running_ = false;
 };
 
+/// A bar that is redrawn in place.
 class BarProgress : public TimedProgress {
  public:
   ~BarProgress() override { BarProgress::finish(); }
@@ -88,27 +118,27 @@ class BarProgress : public TimedProgress {
   void update(std::int64_t done, std::string_view detail) override {
     TimedProgress::update(done, detail);
     constexpr double kRedrawSeconds = 0.1;
-    if (running_ && seconds_between(drawn_, Clock::now()) >= kRedrawSeconds) draw();
+    if (running() && seconds_between(drawn_, Clock::now()) >= kRedrawSeconds) draw();
   }
 
   void finish() override {
-    if (!running_) return;
-    running_ = false;
+    if (!running()) return;
     terminal::set_status("");
-    terminal::write_lines(line(true) + "\n");
+    terminal::write_lines(bar(true) + "\n");
+    TimedProgress::finish();
   }
 
  private:
   void draw() {
     drawn_ = Clock::now();
-    terminal::set_status(line(false));
+    terminal::set_status(bar(false));
   }
 
-  std::string line(bool finished) const {
+  std::string bar(bool finished) const {
     constexpr int kBarWidth = 20;
     const int filled = static_cast<int>(fraction() * kBarWidth);
-    std::string text = what_;
-    if (total_ > 0) {
+    std::string text = what();
+    if (has_total()) {
       char percent[16];
       std::snprintf(percent, sizeof percent, " %3d%% |", static_cast<int>(fraction() * 100));
       text.append(percent).append(filled, '#').append(kBarWidth - filled, ' ').append("|");
@@ -134,39 +164,16 @@ class BarProgress : public TimedProgress {
   Clock::time_point drawn_;
 };
 
+/// The plain lines, shown.
 class LineProgress : public TimedProgress {
  public:
   ~LineProgress() override { LineProgress::finish(); }
 
-  void start(std::string_view what, std::int64_t total, std::string_view unit) override {
-    finish();
-    TimedProgress::start(what, total, unit);
-    printed_ = begin_;
-    printed_tenth_ = 0;
+ protected:
+  void report(const std::string& line) override {
+    terminal::write_lines(line + "\n");
+    TimedProgress::report(line);
   }
-
-  void update(std::int64_t done, std::string_view detail) override {
-    TimedProgress::update(done, detail);
-    if (!running_ || done_ >= total_) return;
-    constexpr double kQuietSeconds = 2;
-    const int tenth = static_cast<int>(fraction() * 10);
-    if (tenth <= printed_tenth_ || seconds_between(printed_, Clock::now()) < kQuietSeconds) return;
-    printed_tenth_ = tenth;
-    printed_ = Clock::now();
-    terminal::write_lines(line(false));
-  }
-
-  void finish() override {
-    if (!running_) return;
-    running_ = false;
-    terminal::write_lines(line(true));
-  }
-
- private:
-  std::string line(bool finished) const { return what_ + ": " + count() + " (" + facts(finished) + ")\n"; }
-
-  Clock::time_point printed_;
-  int printed_tenth_ = 0;
 };
 
 }  // namespace
@@ -176,7 +183,7 @@ void Progress::update(std::int64_t, std::string_view) {}
 void Progress::finish() {}
 
 std::unique_ptr<Progress> make_terminal_progress(bool enabled) {
-  if (!enabled) return std::make_unique<Progress>();
+  if (!enabled) return std::make_unique<TimedProgress>();
   if (isatty(STDERR_FILENO)) return std::make_unique<BarProgress>();
   return std::make_unique<LineProgress>();
 }

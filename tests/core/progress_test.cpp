@@ -175,6 +175,45 @@ TEST(LineProgress, WorksWithoutAKnownTotal) {
   EXPECT_TRUE(shown.starts_with("reading: 12 cells (")) << shown;
 }
 
+/// What log files get while act() reports to a progress of that kind.
+std::string logged_by(bool enabled) {
+  std::string logged;
+  shown_by([&] {
+    const ScopedLogSink sink([&](LogLevel, std::string_view message) { logged.append(message).append("\n"); });
+    const auto progress = make_terminal_progress(enabled);
+    progress->start("training", 400, "epoch");
+    progress->update(400, "loss 512.3");
+    progress->finish();
+  });
+  return logged;
+}
+
+TEST(LineProgress, GoesToLogFilesAsWell) {
+  const std::string logged = logged_by(true);
+  EXPECT_TRUE(logged.starts_with("training: 400/400 epochs (")) << logged;
+  EXPECT_TRUE(logged.ends_with("loss 512.3)\n")) << logged;
+}
+
+TEST(Progress, ADisabledOneStillGoesToLogFiles) {
+  EXPECT_TRUE(logged_by(false).starts_with("training: 400/400 epochs ("));
+}
+
+TEST(BarProgress, GoesToLogFilesAsAPlainLine) {
+  FakeTerminal terminal(100);
+  if (!terminal.ready()) GTEST_SKIP() << "no pseudo terminals here";
+  std::string logged;
+  {
+    const ScopedLogSink sink([&](LogLevel, std::string_view message) { logged.append(message).append("\n"); });
+    const auto progress = make_terminal_progress();
+    progress->start("training", 400, "epoch");
+    progress->update(400, "loss 512.3");
+  }
+  const std::string screen = screen_after(terminal.output());
+  EXPECT_EQ(std::count(screen.begin(), screen.end(), '\n'), 1) << screen;
+  EXPECT_TRUE(logged.starts_with("training: 400/400 epochs (")) << logged;
+  EXPECT_EQ(logged.find('|'), std::string::npos) << logged;
+}
+
 TEST(BarProgress, RedrawsInPlaceAndLeavesOneLine) {
   FakeTerminal terminal(100);
   if (!terminal.ready()) GTEST_SKIP() << "no pseudo terminals here";

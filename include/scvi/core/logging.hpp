@@ -22,6 +22,8 @@ void log_debug(std::string_view message);
 void log_info(std::string_view message);
 void log_warning(std::string_view message);
 void log_error(std::string_view message);
+/// For log files and other sinks alone, at info level: what standard error shows in another way, such as progress.
+void log_to_files(std::string_view message);
 
 /// Called for every message of at least info level, or of the verbosity if that is lower.
 using LogSink = std::function<void(LogLevel, std::string_view)>;
