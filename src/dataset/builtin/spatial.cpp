@@ -1,0 +1,222 @@
+// Spatial transcriptomics and seqFISH: spots of breast cancer and of the olfactory bulb, cells of the hippocampus, of
+// the cortex and of the olfactory bulb.
+
+#include <algorithm>
+#include <filesystem>
+
+#include "definition.hpp"
+#include "scvi/core/error.hpp"
+#include "scvi/dataset/builtin.hpp"
+#include "sources.hpp"
+
+namespace scvi {
+namespace {
+
+constexpr const char* kBreastCancer = "Layer2_BC_count_matrix-1.tsv";
+constexpr const char* kMouseOb = "Rep11_MOB_count_matrix-1.tsv";
+constexpr const char* kSeqfish = "SeqFISH.xlsx";
+constexpr const char* kSeqfishSheet = "Hippocampus Counts";
+constexpr const char* kSeqFishPlus = "seqfishplus.zip";
+constexpr const char* kUnnamedColumn = "Unnamed: 0";
+
+/// Spots in rows, genes in columns.
+GeneExpressionDataset load_spots(const std::string& folder, const std::string& name) {
+  const std::string path = builtin::existing_file(folder, name);
+  io::CountFile file = builtin::open_count_table(path, '\t', builtin::TableLayout::cell_by_gene);
+  PopulateOptions populate;
+  populate.gene_names = file.var.index;
+  populate.cell_names = file.obs.index;
+  GeneExpressionDataset dataset;
+  dataset.populate_from_data(builtin::read_counts(*file.counts), std::move(populate));
+  builtin::drop_empty_cells(dataset);
+  return dataset;
+}
+
+/// Counts of genes in rows and cells in columns, the name of the gene first. There is no header.
+GeneExpressionDataset seqfish_by_cell(const builtin::Sheet& sheet) {
+  const auto n_cells = static_cast<std::int64_t>(sheet.n_columns()) - 1;
+  builtin::TransposedCounts counts(n_cells);
+  PopulateOptions populate;
+  for (std::size_t row = 0; row < sheet.n_rows(); ++row) {
+    populate.gene_names.push_back(sheet.text(row, 0));
+    for (std::int64_t cell = 0; cell < n_cells; ++cell) {
+      const float count = sheet.whole_number(row, static_cast<std::size_t>(cell) + 1);
+      if (count != 0) counts.add(cell, count);
+    }
+    counts.end_gene();
+  }
+  GeneExpressionDataset dataset;
+  dataset.populate_from_data(counts.select(builtin::all_positions(counts.n_genes())), std::move(populate));
+  return dataset;
+}
+
+/// The same numbers as scVI 0.6.3 has them: the first gene is lost as a header, the other genes are cells.
+GeneExpressionDataset seqfish_as_reference(const builtin::Sheet& sheet) {
+  const std::size_t n_genes = sheet.n_columns() - 1;
+  std::vector<float> values;
+  for (std::size_t row = 1; row < sheet.n_rows(); ++row) {
+    for (std::size_t column = 1; column <= n_genes; ++column) values.push_back(sheet.whole_number(row, column));
+  }
+  GeneExpressionDataset dataset;
+  const auto n_cells = static_cast<std::int64_t>(sheet.n_rows()) - 1;
+  dataset.populate_from_data(
+      CountMatrix::from_dense(n_cells, static_cast<std::int64_t>(n_genes), values).to_sparse());
+  return dataset;
+}
+
+/// Counts of cells in rows and genes in columns.
+struct SeqFishPlusCounts {
+  std::vector<std::string> genes{};
+  CountMatrix matrix{};
+};
+
+SeqFishPlusCounts read_seqfish_plus(builtin::TextSource source, bool keep_unnamed) {
+  const std::string name = source.name;
+  SeqFishPlusCounts out;
+  std::vector<float> values;
+  std::size_t first = 0;
+  std::int64_t n_cells = 0;
+  builtin::for_each_row(std::move(source), ',', [&](std::int64_t line, const builtin::Fields& fields) {
+    if (out.genes.empty()) {
+      first = fields.front().empty() && !keep_unnamed ? 1 : 0;
+      out.genes.assign(fields.begin() + first, fields.end());
+      if (!out.genes.empty() && out.genes.front().empty()) out.genes.front() = kUnnamedColumn;
+      return;
+    }
+    builtin::require_fields(fields, out.genes.size() + first, name, line);
+    for (std::size_t at = first; at < fields.size(); ++at) {
+      values.push_back(static_cast<float>(builtin::number_in(fields[at], name, line, at)));
+    }
+    ++n_cells;
+  });
+  if (n_cells == 0) throw FormatError({.problem = "holds no cells", .file = name});
+  out.matrix = CountMatrix::from_dense(n_cells, static_cast<std::int64_t>(out.genes.size()), values).to_sparse();
+  return out;
+}
+
+}  // namespace
+
+GeneExpressionDataset load_breast_cancer(const std::string& folder) {
+  return load_spots(folder, kBreastCancer);
+}
+
+GeneExpressionDataset load_mouse_ob(const std::string& folder) {
+  return load_spots(folder, kMouseOb);
+}
+
+GeneExpressionDataset load_seqfish(const std::string& folder, const SeqfishOptions& options) {
+  const builtin::Sheet sheet(builtin::existing_file(folder, kSeqfish), kSeqfishSheet);
+  if (sheet.n_rows() < 2 || sheet.n_columns() < 2) {
+    throw FormatError({.problem = "holds no counts",
+                       .file = sheet.path(),
+                       .field = "sheet '" + std::string(kSeqfishSheet) + "'"});
+  }
+  return options.reference_0_6_3 ? seqfish_as_reference(sheet) : seqfish_by_cell(sheet);
+}
+
+GeneExpressionDataset load_seqfish_plus(const std::string& folder, const SeqFishPlusOptions& options) {
+  const bool cortex = options.tissue_region == SeqFishPlusRegion::subventricular_cortex;
+  const std::string prefix = cortex ? "cortex_svz" : "ob";
+  builtin::TextSource source = builtin::open_packed_text(folder, kSeqFishPlus, prefix + "_cellcentroids.csv");
+  const std::string cells_path = source.name;
+  const io::Frame cells = builtin::read_table(std::move(source), ',');
+  SeqFishPlusCounts counts = read_seqfish_plus(
+      builtin::open_packed_text(folder, kSeqFishPlus, prefix + "_counts.csv"), options.reference_0_6_3);
+  const auto column = [&](const std::string& name) -> const io::Column& {
+    return builtin::required_column(cells, name, cells_path);
+  };
+  PopulateOptions populate;
+  populate.measurements.push_back(
+      builtin::measurement_of("coords", "axis", {&column("X"), &column("Y")}, cells_path));
+  populate.measurements.back().columns = {"x", "y"};
+  std::vector<std::pair<std::string, std::string>> attributes{{"Cell ID", "cell_id"},
+                                                              {"Field of View", "field_of_view"}};
+  if (cortex) attributes.emplace_back("Region", "region");
+  for (const auto& [label, name] : attributes) {
+    populate.cell_attributes.push_back(column(label));
+    populate.cell_attributes.back().name = name;
+  }
+  populate.gene_names = std::move(counts.genes);
+  GeneExpressionDataset dataset;
+  dataset.populate_from_data(std::move(counts.matrix), std::move(populate));
+  return dataset;
+}
+
+namespace builtin {
+namespace {
+
+Definition spots_definition(CatalogueEntry entry, GeneExpressionDataset (*load)(const std::string&)) {
+  entry.reference = "Stahl et al. 2016, doi:10.1126/science.aaf2403";
+  entry.save_path = "data/";
+  entry.annotations = {"spot positions, as names of the cells"};
+  return {.entry = std::move(entry), .prepare = [load](const OptionValues&) -> Load { return load; }};
+}
+
+Definition seqfish_definition() {
+  return {.entry = {.name = "seqfish",
+                    .aliases = {"SeqfishDataset"},
+                    .organism = "mouse",
+                    .what = "hippocampus; seqFISH",
+                    .reference = "Shah et al. 2016, doi:10.1016/j.neuron.2016.10.001",
+                    .save_path = "data/",
+                    .files = {{.name = kSeqfish,
+                               .url = "https://www.cell.com/cms/attachment/2080562255/2072099886/mmc6.xlsx"}},
+                    .options = {{"reference_0_6_3", "false", "genes taken for cells, as in scVI 0.6.3"}}},
+          .prepare = [](const OptionValues& values) -> Load {
+            const SeqfishOptions options{.reference_0_6_3 = values.flag("reference_0_6_3")};
+            return [options](const std::string& folder) { return load_seqfish(folder, options); };
+          }};
+}
+
+Definition seqfish_plus_definition() {
+  return {.entry = {.name = "seqfish_plus",
+                    .aliases = {"SeqFishPlusDataset"},
+                    .organism = "mouse",
+                    .what = "cortex and subventricular zone, or olfactory bulb; seqFISH+",
+                    .n_cells = 913,
+                    .n_genes = 10000,
+                    .annotations = {"coordinates", "field of view", "region (cortex)"},
+                    .reference = "Eng et al. 2019, doi:10.1038/s41586-019-1049-y",
+                    .save_path = "data",
+                    .files = {{.name = kSeqFishPlus,
+                               .url = "https://github.com/CaiGroup/seqFISH-PLUS/raw/master/sourcedata.zip"}},
+                    .options = {{"tissue_region", "subventricular cortex", "or: olfactory bulb"},
+                                {"reference_0_6_3", "false", "a column of row numbers is a gene, as in scVI 0.6.3"}}},
+          .prepare = [](const OptionValues& values) -> Load {
+            const std::string& region = values.choice("tissue_region", {"subventricular cortex", "olfactory bulb"});
+            const SeqFishPlusOptions options{.tissue_region = region == "olfactory bulb"
+                                                                  ? SeqFishPlusRegion::olfactory_bulb
+                                                                  : SeqFishPlusRegion::subventricular_cortex,
+                                             .reference_0_6_3 = values.flag("reference_0_6_3")};
+            return [options](const std::string& folder) { return load_seqfish_plus(folder, options); };
+          }};
+}
+
+}  // namespace
+
+std::vector<Definition> spatial_definitions() {
+  const std::string published = "http://www.spatialtranscriptomicsresearch.org/wp-content/uploads/2016/07/";
+  std::vector<Definition> out;
+  out.push_back(spots_definition({.name = "breast_cancer",
+                                  .aliases = {"BreastCancerDataset"},
+                                  .organism = "human",
+                                  .what = "breast cancer, layer 2; spatial transcriptomics",
+                                  .n_cells = 251,
+                                  .n_genes = 14789,
+                                  .files = {{.name = kBreastCancer, .url = published + kBreastCancer}}},
+                                 load_breast_cancer));
+  out.push_back(spots_definition({.name = "mouse_ob",
+                                  .aliases = {"MouseOBDataset"},
+                                  .organism = "mouse",
+                                  .what = "olfactory bulb, replicate 11; spatial transcriptomics",
+                                  .n_cells = 262,
+                                  .n_genes = 16218,
+                                  .files = {{.name = kMouseOb, .url = published + kMouseOb}}},
+                                 load_mouse_ob));
+  out.push_back(seqfish_definition());
+  out.push_back(seqfish_plus_definition());
+  return out;
+}
+
+}  // namespace builtin
+}  // namespace scvi

@@ -1,0 +1,265 @@
+// Every built-in data set on the fixtures of shared/data, compared with what scVI 0.6.3 loads from them.
+
+#include "scvi/dataset/builtin.hpp"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "expected_table.hpp"
+#include "scvi/core/error.hpp"
+#include "testing.hpp"
+
+namespace scvi {
+namespace {
+
+using Names = std::vector<std::string>;
+using testing::Expected;
+
+std::string fixtures(const std::string& name = "") {
+  return testing::test_data_dir() + "/fixtures" + (name.empty() ? "" : "/" + name);
+}
+
+class Builtin : public ::testing::Test {
+ protected:
+  void SetUp() override { SCVI_REQUIRE_TEST_DATA(); }
+};
+
+TEST_F(Builtin, CortexIsAsInScvi) {
+  Expected("cortex").check(load_cortex(fixtures()));
+  Expected("cortex_all").check(load_cortex(fixtures(), {.total_genes = std::nullopt}));
+  CortexOptions chosen{.genes_to_keep = {"THY1", "sst", "Tomem2", "Crhbp"}, .total_genes = 10};
+  Expected("cortex_chosen").check(load_cortex(fixtures(), chosen));
+}
+
+TEST_F(Builtin, CortexKeepsTheOtherLinesAboutCells) {
+  const auto dataset = load_cortex(fixtures());
+  EXPECT_EQ(dataset.cell_names()[0], "1772071015_C02");
+  EXPECT_EQ(dataset.cell_attribute("tissue").text(0), "sscortex");
+  EXPECT_EQ(dataset.cell_attribute("level2class").text(0), "Int10");
+  EXPECT_EQ(std::get<std::vector<double>>(dataset.cell_attribute("diameter").values)[1], 9.56);
+}
+
+TEST_F(Builtin, CortexFillsUpWithTheMostVariableGenes) {
+  const auto all = load_cortex(fixtures(), {.total_genes = std::nullopt});
+  const auto chosen = load_cortex(fixtures(), {.genes_to_keep = {"Gfap"}, .total_genes = 5});
+  EXPECT_EQ(chosen.gene_names()[0], "Gfap");
+  EXPECT_EQ(chosen.nb_genes(), 5);
+  const auto only = load_cortex(fixtures(), {.genes_to_keep = {"Vip", "Gfap"}, .total_genes = std::nullopt});
+  EXPECT_EQ(only.gene_names(), (Names{"Vip", "Gfap"}));
+  EXPECT_EQ(only.original_genes(), all.genes_to_index({"Vip", "Gfap"}));
+}
+
+TEST_F(Builtin, CortexAnswersAnUnknownGeneWithTheNearestOne) {
+  try {
+    load_cortex(fixtures(), {.genes_to_keep = {"Gfop"}});
+    FAIL();
+  } catch (const InputError& error) {
+    EXPECT_NE(std::string(error.what()).find("'Gfap'"), std::string::npos) << error.what();
+  }
+}
+
+TEST_F(Builtin, RetinaIsAsInScvi) {
+  // scVI keeps the names of all 15 types, though these cells have only five labels.
+  const auto dataset = load_retina(fixtures());
+  Expected("retina").except({"cell_types"}).check(dataset);
+  EXPECT_EQ(dataset.cell_types(), (Names{"RBC", "MG", "BC5A", "BC7", "BC6"}));
+}
+
+TEST_F(Builtin, StarmapIsAsInScvi) {
+  const auto dataset = load_prefrontal_cortex_starmap(fixtures());
+  Expected("starmap").except({"cell Spatial_coordinates"}).check(dataset);
+  const CellMeasurement& places = dataset.cell_measurement("Spatial_coordinates");
+  EXPECT_EQ(places.columns.size(), 2U);
+  EXPECT_FLOAT_EQ(places.data[3], 120.41285207594409F);
+}
+
+TEST_F(Builtin, DropseqIsAsInScvi) {
+  Expected("dropseq").check(load_frontal_cortex_dropseq(fixtures()));
+  const Names genes{"Gene7", "Gene1", "Gene0", "Gene30"};
+  Expected("dropseq_chosen").check(load_frontal_cortex_dropseq(fixtures(), genes));
+}
+
+TEST_F(Builtin, SmfishIsAsInScvi) {
+  Expected("smfish").check(load_smfish(fixtures()));
+  Expected("smfish_fine").check(load_smfish(fixtures(), {.use_high_level_cluster = false}));
+}
+
+TEST_F(Builtin, HematoIsAsInScvi) {
+  const auto dataset = load_hemato(fixtures("HEMATO"));
+  // scVI makes labels of a continuous quantity by cutting it to 16 bits: here only when asked.
+  Expected("hemato").except({"n_labels", "labels", "labels_first", "labels_weighted"}).check(dataset);
+  EXPECT_EQ(dataset.n_labels(), 1);
+  Expected("hemato").check(load_hemato(fixtures("HEMATO"), {.reference_0_6_3 = true}));
+}
+
+TEST_F(Builtin, HematoKeepsTheResultsOfPopulationBalanceAnalysis) {
+  const auto dataset = load_hemato(fixtures("HEMATO"));
+  const auto value = [&](const std::string& name) {
+    return std::get<std::vector<double>>(dataset.cell_attribute(name).values)[0];
+  };
+  EXPECT_EQ(value("Potential"), 18.431);
+  EXPECT_EQ(value("Pr_Gr"), 0.99954);
+  EXPECT_NEAR(value("lineage"), std::log(0.99954 / 0.00046) - std::log(2.7139e-05 / (1 - 2.7139e-05)), 1e-9);
+}
+
+TEST_F(Builtin, CiteSeqIsAsInScvi) {
+  Expected("cite_seq_cbmc").check(load_cite_seq(fixtures("citeSeq"), "cbmc"));
+  Expected("cbmc").check(load_cite_seq(fixtures("citeSeq")));
+  Expected("cite_seq_pbmc").check(load_cite_seq(fixtures("citeSeq"), "pbmc"));
+}
+
+TEST_F(Builtin, CiteSeqAnswersAnUnknownNameWithTheNearestOne) {
+  try {
+    load_cite_seq(fixtures("citeSeq"), "pmbc");
+    FAIL();
+  } catch (const InputError& error) {
+    EXPECT_NE(std::string(error.what()).find("did you mean"), std::string::npos) << error.what();
+  }
+}
+
+TEST_F(Builtin, SpotsAreAsInScvi) {
+  Expected("breast_cancer").check(load_breast_cancer(fixtures()));
+  Expected("mouse_ob").check(load_mouse_ob(fixtures()));
+}
+
+TEST_F(Builtin, SeqfishHasGenesForGenes) {
+  // The table lists genes in rows. scVI takes these for cells, and the first of them for a header.
+  Expected("seqfish").check(load_seqfish(fixtures(), {.reference_0_6_3 = true}));
+  const auto dataset = load_seqfish(fixtures());
+  EXPECT_EQ(dataset.nb_cells(), 49);
+  EXPECT_EQ(dataset.nb_genes(), 248);
+  EXPECT_EQ(dataset.gene_names()[0], "Dmbx1");
+  EXPECT_EQ(dataset.gene_names()[1], "Emx2");
+  double emx2 = 0;
+  for (std::int64_t cell = 0; cell < dataset.nb_cells(); ++cell) {
+    dataset.X().for_each_nonzero(cell, [&](std::int64_t gene, float count) { emx2 += gene == 1 ? count : 0; });
+  }
+  EXPECT_EQ(emx2, 848);
+}
+
+TEST_F(Builtin, SeqFishPlusTakesNoRowNumbersForGenes) {
+  for (const auto& [region, name] : {std::pair{SeqFishPlusRegion::subventricular_cortex, "seqfish_plus_svz"},
+                                     std::pair{SeqFishPlusRegion::olfactory_bulb, "seqfish_plus_ob"}}) {
+    Expected(name).check(load_seqfish_plus(fixtures(), {.tissue_region = region, .reference_0_6_3 = true}));
+    const auto dataset = load_seqfish_plus(fixtures(), {.tissue_region = region});
+    EXPECT_EQ(dataset.nb_genes(), 10);
+    EXPECT_EQ(dataset.gene_names()[0], "1700022a21rik");
+    EXPECT_EQ(dataset.nb_cells(), 10);
+    EXPECT_EQ(dataset.cell_measurement("coords").columns, (Names{"x", "y"}));
+  }
+}
+
+TEST_F(Builtin, TenXDatasetsAreAsInScvi) {
+  for (const char* name : {"b_cells", "cd14_monocytes", "cd34", "cd4_t_helper", "cd56_nk", "cytotoxic_t", "memory_t",
+                           "naive_cytotoxic", "naive_t", "neuron_9k", "pbmc4k", "pbmc8k", "pbmc_10k_protein_v3",
+                           "regulatory_t"}) {
+    const auto dataset = load_10x_dataset(fixtures("10X"), name);
+    EXPECT_TRUE(dataset.X().is_sparse());
+    Expected(std::string("10x ") + name).check(dataset);
+  }
+}
+
+TEST_F(Builtin, TenXDatasetsCanBeDenseAndNamedBySymbols) {
+  for (const char* name : {"cd34", "pbmc_10k_protein_v3"}) {
+    const auto dataset = load_10x_dataset(fixtures("10X"), name, {.dense = true, .measurement_names_column = 1});
+    EXPECT_FALSE(dataset.X().is_sparse());
+    Expected(std::string("10x ") + name + ", dense, symbols").check(dataset);
+  }
+}
+
+TEST_F(Builtin, TenXKnowsEveryNameOfScvi) {
+  EXPECT_EQ(available_10x_datasets().size(), 37U);
+  EXPECT_EQ(available_10x_datasets().front(), "frozen_pbmc_donor_a");
+  EXPECT_EQ(available_10x_datasets().back(), "5k_pbmc_protein_v3_nextgem");
+  EXPECT_THROW(load_10x_dataset(fixtures("10X"), "pbmc9k"), InputError);
+}
+
+TEST_F(Builtin, BrainSmallIsAsInScvi) {
+  const auto dataset = load_brain_small(fixtures(), fixtures("10X"));
+  // scVI leaves the labels as they are (0 to 5 and 9 here) and names none of them; these are renumbered and named.
+  Expected expected("brain_small");
+  EXPECT_EQ(dataset.cell_types(), (Names{"1", "2", "3", "4", "5", "6", "10"}));
+  std::map<std::int64_t, int> counts;
+  for (const std::int64_t label : dataset.labels()) ++counts[std::stoll(dataset.cell_types()[label]) - 1];
+  std::string text;
+  for (const auto& [label, count] : counts) {
+    text += (text.empty() ? "" : ",") + std::to_string(label) + ":" + std::to_string(count);
+  }
+  EXPECT_EQ(text, expected["labels"]);
+  expected.except({"labels", "labels_first", "labels_weighted", "cell_types", "cell qc", "cell raw_qc"}).check(dataset);
+}
+
+TEST_F(Builtin, BrainSmallHasQualityMetrics) {
+  const auto dataset = load_brain_small(fixtures(), fixtures("10X"));
+  const CellMeasurement& qc = dataset.cell_measurement("qc");
+  EXPECT_EQ(qc.columns_attr_name, "qc_names");
+  const auto names = testing::split(Expected("brain_small")["other qc_names"], ';');
+  EXPECT_EQ(testing::fnv(qc.columns), names[1]);
+  double sum = 0;
+  for (const float value : qc.data) sum += value;
+  const auto expected = testing::split(Expected("brain_small")["cell qc"], ';');
+  EXPECT_NEAR(sum, std::stod(expected[1]), 1e-6 * sum);
+  const auto first = testing::numbers_of(expected[2]);
+  for (std::size_t i = 0; i < first.size(); ++i) EXPECT_FLOAT_EQ(qc.data[i], first[i]);
+}
+
+TEST_F(Builtin, BrainLargeIsAsInScvi) {
+  BrainLargeOptions test{.sample_size_gene_var = 10, .max_cells_to_keep = 128, .nb_genes_to_keep = 10};
+  Expected("brain_large_test").check(load_brain_large(fixtures(), test));
+  BrainLargeOptions chunks{.sample_size_gene_var = 50, .nb_genes_to_keep = 20, .loading_batch_size = 30};
+  Expected("brain_large_chunks").check(load_brain_large(fixtures(), chunks));
+  Expected("brain_large").check(load_brain_large(fixtures()));
+}
+
+TEST_F(Builtin, BrainLargeKeepsNoMoreCellsThanAsked) {
+  // scVI keeps whole batches: all 70 cells here.
+  const auto dataset = load_brain_large(fixtures(), {.max_cells_to_keep = 25, .loading_batch_size = 10});
+  EXPECT_EQ(dataset.nb_cells(), 25);
+  const auto all = load_brain_large(fixtures(), {.loading_batch_size = 10});
+  EXPECT_EQ(dataset.original_genes(), all.original_genes());
+  EXPECT_EQ(dataset.X().cell_totals()[24], all.X().cell_totals()[24]);
+}
+
+TEST_F(Builtin, PbmcIsAsInScvi) {
+  const auto dataset = load_pbmc(fixtures(), fixtures("10X"));
+  // No cell here is a megakaryocyte, and scVI then gives their name to the next type.
+  Expected("pbmc").except({"cell_types"}).check(dataset);
+  EXPECT_EQ(dataset.cell_types(), (Names{"B cells", "CD14+ Monocytes", "CD4 T cells", "CD8 T cells", "Dendritic Cells",
+                                         "FCGR3A+ Monocytes", "NK cells", "Other"}));
+}
+
+TEST_F(Builtin, PbmcHasQualityMetrics) {
+  const auto dataset = load_pbmc(fixtures(), fixtures("10X"));
+  const Expected expected("pbmc");
+  for (const char* name : {"design", "qc", "qc_pc", "normalized_qc"}) {
+    const auto parts = testing::split(expected[std::string("other ") + name], ';');
+    const CellMeasurement& measurement = dataset.cell_measurement(name);
+    EXPECT_EQ(std::to_string(dataset.nb_cells()) + "x" + std::to_string(measurement.columns.size()), parts[0]);
+    double sum = 0;
+    for (const float value : measurement.data) sum += value;
+    EXPECT_NEAR(sum, std::stod(parts[1]), 1e-5 * (1 + std::abs(sum))) << name;
+  }
+  EXPECT_EQ(dataset.gene_attribute("GS").text(0), "NOC2L");
+}
+
+TEST_F(Builtin, PurifiedPbmcIsAsInScvi) {
+  Expected("purified_pbmc").check(load_purified_pbmc(fixtures("10X")));
+  const auto first = load_purified_pbmc(fixtures("10X"), {.subset_datasets = {0, 1, 2, 3, 4, 5}});
+  Expected("purified_pbmc_first_6").check(first);
+  EXPECT_THROW(load_purified_pbmc(fixtures("10X"), {.subset_datasets = {11}}), InputError);
+}
+
+TEST_F(Builtin, AMissingFileIsNamed) {
+  const testing::TemporaryDirectory empty;
+  try {
+    load_retina(empty.path());
+    FAIL();
+  } catch (const IoError& error) {
+    EXPECT_NE(std::string(error.what()).find("retina.loom"), std::string::npos) << error.what();
+  }
+}
+
+}  // namespace
+}  // namespace scvi
