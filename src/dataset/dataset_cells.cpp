@@ -29,10 +29,11 @@ void GeneExpressionDataset::update_cells(std::span<const std::int64_t> cells) {
   }
 }
 
+void GeneExpressionDataset::update_cells(const std::vector<bool>& mask) {
+  update_cells(marked_positions(mask, nb_cells(), "cells"));
+}
+
 void GeneExpressionDataset::select_cells(std::span<const std::int64_t> cells) {
-  CountMatrix selected = X_.select_cells(cells);
-  std::vector<Version> versions;
-  for (const Version& version : versions_) versions.push_back({version.name, version.counts.select_cells(cells)});
   std::vector<CellAttribute> attributes;
   for (const CellAttribute& attribute : cell_attributes_) {
     attributes.push_back({take(attribute.column, cells), attribute.categorical});
@@ -51,8 +52,8 @@ void GeneExpressionDataset::select_cells(std::span<const std::int64_t> cells) {
   std::vector<std::string> names = take_if_any(cell_names_, cells);
   std::vector<std::int64_t> original = take(original_cells_, cells);
 
-  X_ = std::move(selected);
-  versions_ = std::move(versions);
+  X_ = std::move(X_).select_cells(cells);
+  for (Version& version : versions_) version.counts = std::move(version.counts).select_cells(cells);
   cell_attributes_ = std::move(attributes);
   measurements_ = std::move(measurements);
   cell_names_ = std::move(names);
@@ -60,8 +61,19 @@ void GeneExpressionDataset::select_cells(std::span<const std::int64_t> cells) {
   compute_library_size_batch();
 }
 
+void GeneExpressionDataset::filter_cells_by_attribute(const std::vector<std::string>& values_to_keep,
+                                                      std::string_view on) {
+  const std::vector<std::int64_t> cells = rows_with_values(cell_attribute(on), values_to_keep);
+  if (cells.empty()) {
+    throw InputError(
+        {.problem = "no cell would be left: none has " + join_some(values_to_keep) + " as its " + std::string(on),
+         .field = "cells"});
+  }
+  update_cells(cells);
+}
+
 void GeneExpressionDataset::filter_cells_by_count(double min_count) {
-  update_cells(cells_with_total(X_, min_count));
+  update_cells(cells_with_total(X_.cell_totals(), min_count));
 }
 
 void GeneExpressionDataset::subsample_cells(std::int64_t new_n_cells) {

@@ -12,7 +12,6 @@
 #include "count_check.hpp"
 #include "scvi/core/error.hpp"
 #include "scvi/core/text.hpp"
-#include "scvi/dataset/count_matrix.hpp"
 #include "scvi/io/frame.hpp"
 
 namespace scvi::dataset_detail {
@@ -23,6 +22,7 @@ inline constexpr const char* kBatchNames = "batch_names";
 inline constexpr const char* kCellTypes = "cell_types";
 inline constexpr const char* kGeneNames = "gene_names";
 inline constexpr const char* kCorruptedX = "corrupted_X";
+inline constexpr const char* kNormX = "norm_X";
 inline constexpr const char* kProtectedAttribute = "X";
 
 inline std::vector<std::int64_t> counting(std::int64_t n) {
@@ -113,19 +113,12 @@ inline std::vector<std::string> names_of(const Items& items, GetName&& get_name)
 }
 
 /// Cells with at least this total. @throws InputError when there is none
-inline std::vector<std::int64_t> cells_with_total(const CountMatrix& counts, double min_count) {
-  const std::vector<double> totals = counts.cell_totals();
-  std::vector<std::int64_t> cells;
-  for (std::int64_t cell = 0; cell < counts.n_cells(); ++cell) {
-    if (totals[cell] >= min_count) cells.push_back(cell);
-  }
-  if (cells.empty()) {
-    const double largest = totals.empty() ? 0 : *std::max_element(totals.begin(), totals.end());
-    throw InputError({.problem = "no cell would be left: none has a total count of " + number_text(min_count) +
-                                 " or more (the largest is " + number_text(largest) + ")",
-                      .field = "cells"});
-  }
-  return cells;
-}
+std::vector<std::int64_t> cells_with_total(std::span<const double> totals, double min_count);
+
+/// The positions that are marked. @throws InputError unless there are `n` marks
+std::vector<std::int64_t> marked_positions(const std::vector<bool>& mask, std::int64_t n, const std::string& of_what);
+
+/// Rows of a column that hold one of these values; values that no row holds are named in a warning.
+std::vector<std::int64_t> rows_with_values(const io::Column& column, const std::vector<std::string>& values);
 
 }  // namespace scvi::dataset_detail

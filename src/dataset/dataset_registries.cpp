@@ -24,6 +24,26 @@ RemappedCategories remap_categories(std::span<const std::int64_t> categories) {
   return remapped;
 }
 
+std::vector<std::int64_t> remap_categories(std::span<const std::int64_t> categories,
+                                           std::span<const std::int64_t> mapping_from,
+                                           std::span<const std::int64_t> mapping_to) {
+  check_length("mapping_to", mapping_to.size(), static_cast<std::int64_t>(mapping_from.size()),
+               "values of mapping_from");
+  std::map<std::int64_t, std::int64_t> to;
+  for (std::size_t i = 0; i < mapping_from.size(); ++i) to[mapping_from[i]] = mapping_to[i];
+  std::vector<std::int64_t> remapped;
+  remapped.reserve(categories.size());
+  for (const std::int64_t category : categories) {
+    const auto found = to.find(category);
+    if (found == to.end()) {
+      throw InputError(
+          {.problem = "has no counterpart in the mapping", .field = "category " + std::to_string(category)});
+    }
+    remapped.push_back(found->second);
+  }
+  return remapped;
+}
+
 void GeneExpressionDataset::set_main_category(const std::string& attribute, std::vector<std::int64_t> categories,
                                               std::vector<std::string> names, bool remap) {
   const std::size_t which = attribute == kBatchIndices ? 0 : 1;
@@ -50,6 +70,14 @@ bool GeneExpressionDataset::has_corrupted_X() const {
 
 const CountMatrix& GeneExpressionDataset::corrupted_X() const {
   return dataset_version(kCorruptedX);
+}
+
+bool GeneExpressionDataset::has_norm_X() const {
+  return std::any_of(versions_.begin(), versions_.end(), [](const Version& v) { return v.name == kNormX; });
+}
+
+const CountMatrix& GeneExpressionDataset::norm_X() const {
+  return dataset_version(kNormX);
 }
 
 void GeneExpressionDataset::register_dataset_version(const std::string& name, CountMatrix version) {

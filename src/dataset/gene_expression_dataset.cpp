@@ -11,6 +11,36 @@ namespace scvi {
 
 using namespace dataset_detail;
 
+namespace {
+
+/// Matrices below each other, with two categories for each cell.
+struct Stack {
+  CountMatrix counts;
+  std::vector<std::int64_t> matrix_of_cell;
+  std::vector<std::int64_t> other_categories;
+};
+
+/// @param others categories of the cells of each matrix, or empty
+/// @param what,of what `others` holds and what a matrix stands for, for messages
+Stack stack_of(const std::vector<CountMatrix>& Xs, const std::vector<std::vector<std::int64_t>>& others,
+               const std::string& what, const std::string& of) {
+  check_length_if_any(what + " per " + of, others.size(), static_cast<std::int64_t>(Xs.size()), "matrices");
+  Stack stack;
+  std::vector<const CountMatrix*> parts;
+  for (std::size_t i = 0; i < Xs.size(); ++i) {
+    parts.push_back(&Xs[i]);
+    stack.matrix_of_cell.insert(stack.matrix_of_cell.end(), static_cast<std::size_t>(Xs[i].n_cells()),
+                                static_cast<std::int64_t>(i));
+    if (others.empty()) continue;
+    check_length(what + " of " + of + " " + std::to_string(i), others[i].size(), Xs[i].n_cells(), "cells");
+    stack.other_categories.insert(stack.other_categories.end(), others[i].begin(), others[i].end());
+  }
+  stack.counts = CountMatrix::concatenate(parts);
+  return stack;
+}
+
+}  // namespace
+
 GeneExpressionDataset::GeneExpressionDataset()
     : cell_attributes_{{io::Column{kBatchIndices, std::vector<std::int64_t>{}, {}}, true},
                        {io::Column{kLabels, std::vector<std::int64_t>{}, {}}, true}},
@@ -61,25 +91,42 @@ void GeneExpressionDataset::populate_from_data(CountMatrix X, PopulateOptions op
 
 void GeneExpressionDataset::populate_from_per_batch_list(const std::vector<CountMatrix>& Xs,
                                                          PopulatePerBatchOptions options) {
-  const std::size_t n_batches = Xs.size();
-  check_length_if_any("labels_per_batch", options.labels_per_batch.size(), static_cast<std::int64_t>(n_batches),
-                      "batches");
-  PopulateOptions merged;
-  merged.gene_names = std::move(options.gene_names);
-  merged.cell_types = std::move(options.cell_types);
-  merged.batch_names = std::move(options.batch_names);
-  merged.remap_attributes = options.remap_attributes;
-  std::vector<const CountMatrix*> parts;
-  for (std::size_t batch = 0; batch < n_batches; ++batch) {
-    parts.push_back(&Xs[batch]);
-    merged.batch_indices.insert(merged.batch_indices.end(), static_cast<std::size_t>(Xs[batch].n_cells()),
-                                static_cast<std::int64_t>(batch));
-    if (options.labels_per_batch.empty()) continue;
-    const std::vector<std::int64_t>& labels = options.labels_per_batch[batch];
-    check_length("labels of batch " + std::to_string(batch), labels.size(), Xs[batch].n_cells(), "cells");
-    merged.labels.insert(merged.labels.end(), labels.begin(), labels.end());
+  Stack stack = stack_of(Xs, options.labels_per_batch, "labels", "batch");
+  populate_from_data(std::move(stack.counts), {.batch_indices = std::move(stack.matrix_of_cell),
+                                               .labels = std::move(stack.other_categories),
+                                               .gene_names = std::move(options.gene_names),
+                                               .cell_types = std::move(options.cell_types),
+                                               .batch_names = std::move(options.batch_names),
+                                               .remap_attributes = options.remap_attributes});
+}
+
+void GeneExpressionDataset::populate_from_per_label_list(const std::vector<CountMatrix>& Xs,
+                                                         PopulatePerLabelOptions options) {
+  Stack stack = stack_of(Xs, options.batch_indices_per_label, "batch indices", "label");
+  populate_from_data(std::move(stack.counts), {.batch_indices = std::move(stack.other_categories),
+                                               .labels = std::move(stack.matrix_of_cell),
+                                               .gene_names = std::move(options.gene_names),
+                                               .cell_types = std::move(options.cell_types),
+                                               .batch_names = std::move(options.batch_names),
+                                               .remap_attributes = options.remap_attributes});
+}
+
+void GeneExpressionDataset::set_X(CountMatrix X) {
+  if (X.n_cells() != nb_cells() || X.n_genes() != nb_genes()) {
+    throw InputError({.problem = "has " + std::to_string(X.n_cells()) + " x " + std::to_string(X.n_genes()) +
+                                 " entries, but the data set has " + std::to_string(nb_cells()) + " x " +
+                                 std::to_string(nb_genes()),
+                      .field = "counts"});
   }
-  populate_from_data(CountMatrix::concatenate(parts), std::move(merged));
+  CountMatrix old = std::exchange(X_, std::move(X));
+  try {
+    check_counts();
+  } catch (...) {
+    X_ = std::move(old);
+    throw;
+  }
+  compute_library_size_batch();
+  warn_about_empty_cells();
 }
 
 void GeneExpressionDataset::check_counts() const {
