@@ -410,18 +410,6 @@ TEST(GeneExpressionDataset, GenesOfEqualVarianceComeInReversedOrderLikeNumpysArg
   EXPECT_EQ(dataset.gene_names(), (Names{"g1", "g4", "g3", "g2"}));
 }
 
-TEST(GeneExpressionDataset, SubsampleGenesSaysWhichModesAreAvailable) {
-  auto dataset = small_dataset();
-  const std::string message = message_of([&] { dataset.subsample_genes({.new_n_genes = 2}); });
-  EXPECT_NE(message.find("'seurat_v3' is not available"), std::string::npos) << message;
-  EXPECT_NE(message.find("choose one of: variance"), std::string::npos) << message;
-  EXPECT_EQ(available_gene_selection_modes(), Names{"variance"});
-  EXPECT_EQ(parse_gene_selection_mode("cell_ranger"), GeneSelectionMode::cell_ranger);
-  EXPECT_EQ(gene_selection_mode_name(GeneSelectionMode::seurat_v2), "seurat_v2");
-  EXPECT_NE(message_of([] { parse_gene_selection_mode("varience"); }).find("did you mean 'variance'?"),
-            std::string::npos);
-}
-
 TEST(GeneExpressionDataset, SubsampleGenesChecksItsNumbers) {
   auto dataset = small_dataset();
   const auto mode = GeneSelectionMode::variance;
