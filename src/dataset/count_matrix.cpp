@@ -66,14 +66,13 @@ void set_width(Values& values, std::size_t width) {
 
 template <class Values>
 void narrow(Values& values) {
-  if (values.index() == 0) return;
-  const std::size_t width = std::visit(
-      [](const auto& stored) {
-        using T = typename std::decay_t<decltype(stored)>::value_type;
-        return width_needed<T>(stored);
-      },
-      values);
-  if (width < values.index()) set_width(values, width);
+  constexpr std::uint16_t kLargest8Bit = std::numeric_limits<std::uint8_t>::max();
+  if (const auto* wide = std::get_if<std::vector<std::uint16_t>>(&values)) {
+    const bool needed = std::any_of(wide->begin(), wide->end(), [](std::uint16_t v) { return v > kLargest8Bit; });
+    if (!needed) set_width(values, 0);
+  } else if (const auto* wider = std::get_if<std::vector<float>>(&values)) {
+    set_width(values, width_needed<float>(*wider));
+  }
 }
 
 /// Drops what lies behind `size` and gives back memory when less than half of it is still used; the copy that this

@@ -39,11 +39,16 @@ std::string GeneExpressionDataset::description() const {
   append_line(text, "labels (" + std::to_string(n_labels()) + ")", cell_types());
   append_line(text, "dataset_versions", dataset_versions());
   append_line(text, "gene_attribute_names", gene_attribute_names());
-  append_line(text, "cell_attribute_names", cell_attribute_names());
+  std::vector<std::string> cell_attributes = cell_attribute_names();
+  cell_attributes.insert(cell_attributes.end(), {"local_means", "local_vars"});
+  append_line(text, "cell_attribute_names", cell_attributes);
   append_line(text, "cell_categorical_attribute_names", cell_categorical_attribute_names());
   append_line(text, "cell_measurements_col_mappings", names_of(measurements_, [](const CellMeasurement& measurement) {
                 return measurement.name + " -> " + measurement.columns_attr_name + " (" +
                        std::to_string(measurement.columns.size()) + " columns)";
+              }));
+  append_line(text, "attribute_mappings", names_of(mappings_, [](const MappedAttribute& mapping) {
+                return mapping.source + " -> " + mapping.name + " (" + std::to_string(mapping.values.size()) + ")";
               }));
   return text;
 }

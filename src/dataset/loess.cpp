@@ -85,8 +85,8 @@ LocalFit fit_at(const Points& points, double at, std::int64_t n_neighbors) {
   const std::int64_t first = first_neighbor(points, at, n_neighbors);
   const std::int64_t last = first + n_neighbors;
   double reach = std::max(at - points.x[first], points.x[last - 1] - at);
-  // All neighbours in one place: they alone count.
-  if (!(reach > 0)) reach = 1;
+  // All neighbours in one place weigh the same, wherever that is.
+  if (points.x[first] == points.x[last - 1]) reach = 2 * reach + 1;
   std::array<Column, 3> powers;
   Column target;
   for (std::int64_t i = first; i < last; ++i) {

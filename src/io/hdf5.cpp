@@ -308,9 +308,11 @@ Hdf5File Hdf5File::create(const std::string& path, const std::string& shown_as) 
   file.path_ = shown_as.empty() ? path : shown_as;
   file.writable_ = true;
   const hdf5::Quiet quiet;
+  const Hdf5Handle creation(H5Pcreate(H5P_FILE_CREATE));
+  H5Pset_obj_track_times(creation.id(), false);
   for (const bool with_locks : {true, false}) {
     const Hdf5Handle access = make_file_access(with_locks);
-    file.handle_ = Hdf5Handle(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.id()));
+    file.handle_ = Hdf5Handle(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation.id(), access.id()));
     if (file.handle_) return file;
     const hdf5::Failure failure = hdf5::take_failure();
     if (!with_locks || !locks_are_missing(failure)) hdf5::throw_failure(failure, file.path_, "", "cannot be created");

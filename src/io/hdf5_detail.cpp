@@ -377,9 +377,15 @@ Hdf5Handle make_space(std::span<const std::int64_t> shape) {
   return Hdf5Handle(H5Screate_simple(static_cast<int>(extents.size()), extents.data(), nullptr));
 }
 
+Hdf5Handle make_dataset_creation() {
+  Hdf5Handle list(H5Pcreate(H5P_DATASET_CREATE));
+  H5Pset_obj_track_times(list.id(), false);
+  return list;
+}
+
 Hdf5Handle make_creation(std::span<const std::int64_t> shape, std::size_t value_bytes, Hdf5Compression compression) {
   constexpr std::int64_t kChunkBytes = 1 << 18;
-  Hdf5Handle list(H5Pcreate(H5P_DATASET_CREATE));
+  Hdf5Handle list = make_dataset_creation();
   const bool empty = std::any_of(shape.begin(), shape.end(), [](std::int64_t extent) { return extent == 0; });
   if (shape.empty() || empty || compression == Hdf5Compression::none) return list;
   std::int64_t row_bytes = static_cast<std::int64_t>(value_bytes);

@@ -127,6 +127,9 @@ Hdf5Handle make_text_type();
 Hdf5Handle make_boolean_type();
 /// A simple dataspace; a single value when the shape is empty.
 Hdf5Handle make_space(std::span<const std::int64_t> shape);
+/// How datasets are made here: without the time of writing, so that equal content gives equal bytes.
+Hdf5Handle make_dataset_creation();
+
 /// Layout and filters for a new dataset of this shape.
 Hdf5Handle make_creation(std::span<const std::int64_t> shape, std::size_t value_bytes, Hdf5Compression compression);
 

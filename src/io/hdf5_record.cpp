@@ -75,7 +75,7 @@ Hdf5Handle creation_like(hid_t dataset) {
   Hdf5Handle list(H5Dget_create_plist(dataset));
   H5D_fill_value_t fill = H5D_FILL_VALUE_UNDEFINED;
   if (list && H5Pfill_value_defined(list.id(), &fill) >= 0 && fill == H5D_FILL_VALUE_USER_DEFINED)
-    return Hdf5Handle(H5Pcreate(H5P_DATASET_CREATE));
+    return hdf5::make_dataset_creation();
   return list;
 }
 

@@ -13,16 +13,32 @@ namespace {
 
 constexpr const char* kUnwritable = "cannot be written";
 
-/// Groups on the way to a new element are made as needed.
 Hdf5Handle make_link_creation() {
   Hdf5Handle list(H5Pcreate(H5P_LINK_CREATE));
-  H5Pset_create_intermediate_group(list.id(), 1);
   H5Pset_char_encoding(list.id(), H5T_CSET_UTF8);
   return list;
 }
 
+hid_t make_group(hid_t file, const std::string& path) {
+  const Hdf5Handle links = make_link_creation();
+  Hdf5Handle creation(H5Pcreate(H5P_GROUP_CREATE));
+  H5Pset_obj_track_times(creation.id(), false);
+  return H5Gcreate2(file, path.c_str(), links.id(), creation.id(), H5P_DEFAULT);
+}
+
+/// Makes the groups on the way to a new element. (HDF5 would do so itself, but its groups keep the time.)
+bool make_parents(hid_t file, const std::string& path) {
+  for (std::size_t slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+    const std::string parent = path.substr(0, slash);
+    if (parent.empty() || H5Lexists(file, parent.c_str(), hdf5::link_access()) > 0) continue;
+    if (!Hdf5Handle(make_group(file, parent))) return false;
+  }
+  return true;
+}
+
 Hdf5Handle make_dataset(const Hdf5File& file, const std::string& path, hid_t type, hid_t space, hid_t creation) {
   return Hdf5Handle(checked_write(file.id(), file.path(), path, kUnwritable, [&] {
+    if (!make_parents(file.id(), path)) return hid_t{-1};
     const Hdf5Handle links = make_link_creation();
     return H5Dcreate2(file.id(), path.c_str(), type, space, links.id(), creation, H5P_DEFAULT);
   }));
@@ -65,8 +81,7 @@ void write_attribute(const Hdf5File& file, hid_t object, const std::string& path
 void Hdf5File::create_group(const std::string& path) {
   const std::string inside = normalized(path);
   const Hdf5Handle group(checked_write(handle_.id(), path_, inside, kUnwritable, [&] {
-    const Hdf5Handle links = make_link_creation();
-    return H5Gcreate2(handle_.id(), inside.c_str(), links.id(), H5P_DEFAULT, H5P_DEFAULT);
+    return make_parents(handle_.id(), inside) ? make_group(handle_.id(), inside) : hid_t{-1};
   }));
 }
 
@@ -79,7 +94,8 @@ void Hdf5File::remove(const std::string& path) {
 void Hdf5File::rename(const std::string& from, const std::string& to) {
   const std::string old_name = normalized(from);
   const std::string new_name = normalized(to);
-  checked_write(handle_.id(), path_, old_name, "cannot be renamed", [&] {
+  checked_write(handle_.id(), path_, old_name, "cannot be renamed", [&]() -> herr_t {
+    if (!make_parents(handle_.id(), new_name)) return -1;
     const Hdf5Handle links = make_link_creation();
     return H5Lmove(handle_.id(), old_name.c_str(), handle_.id(), new_name.c_str(), links.id(), hdf5::link_access());
   });
@@ -128,7 +144,7 @@ Hdf5Dataset Hdf5File::create_growing(const std::string& path, std::int64_t n_col
   Hdf5Dataset dataset;
   dataset.file_ = path_;
   dataset.path_ = inside;
-  dataset.growing_ = true;
+  dataset.written_ = true;
   dataset.info_.shape.assign(chunk.size(), n_cols);
   dataset.info_.shape[0] = 0;
   dataset.chunk_bytes_ = static_cast<std::int64_t>(sizeof(T));
@@ -140,6 +156,28 @@ Hdf5Dataset Hdf5File::create_growing(const std::string& path, std::int64_t n_col
   largest[0] = H5S_UNLIMITED;
   H5Pset_chunk(creation.id(), static_cast<int>(chunk_extents.size()), chunk_extents.data());
   const Hdf5Handle space(H5Screate_simple(static_cast<int>(extents.size()), extents.data(), largest.data()));
+  dataset.handle_ = make_dataset(*this, inside, native_type<T>(), space.id(), creation.id());
+  return dataset;
+}
+
+template <class T>
+Hdf5Dataset Hdf5File::create_matrix(const std::string& path, std::int64_t n_rows, std::int64_t n_cols,
+                                    std::int64_t chunk_rows, std::int64_t chunk_cols, Hdf5Compression compression) {
+  const std::string inside = normalized(path);
+  const std::int64_t chunk[] = {std::clamp<std::int64_t>(n_rows, 1, chunk_rows),
+                                std::clamp<std::int64_t>(n_cols, 1, chunk_cols)};
+  Hdf5Dataset dataset;
+  dataset.file_ = path_;
+  dataset.path_ = inside;
+  dataset.written_ = true;
+  dataset.info_.shape = {n_rows, n_cols};
+  dataset.chunk_bytes_ = chunk[0] * chunk[1] * static_cast<std::int64_t>(sizeof(T));
+  const Hdf5Handle creation = hdf5::make_creation(chunk, sizeof(T), compression);
+  const hsize_t chunk_extents[] = {static_cast<hsize_t>(chunk[0]), static_cast<hsize_t>(chunk[1])};
+  const hsize_t extents[] = {static_cast<hsize_t>(n_rows), static_cast<hsize_t>(n_cols)};
+  const hsize_t largest[] = {extents[0], H5S_UNLIMITED};
+  H5Pset_chunk(creation.id(), 2, chunk_extents);
+  const Hdf5Handle space(H5Screate_simple(2, extents, largest));
   dataset.handle_ = make_dataset(*this, inside, native_type<T>(), space.id(), creation.id());
   return dataset;
 }
@@ -205,10 +243,12 @@ void Hdf5File::remove_attribute(const std::string& path, const std::string& name
   template void Hdf5File::write<T>(const std::string&, std::span<const T>, std::span<const std::int64_t>, \
                                    Hdf5Compression);                                                      \
   template void Hdf5File::write_scalar<T>(const std::string&, T);
-#define SCVI_INSTANTIATE_MORE(T)                                                                       \
-  SCVI_INSTANTIATE(T)                                                                                  \
-  template Hdf5Dataset Hdf5File::create_growing<T>(const std::string&, std::int64_t, Hdf5Compression); \
-  template void Hdf5File::set_number_attribute<T>(const std::string&, const std::string&, T);          \
+#define SCVI_INSTANTIATE_MORE(T)                                                                                \
+  SCVI_INSTANTIATE(T)                                                                                           \
+  template Hdf5Dataset Hdf5File::create_growing<T>(const std::string&, std::int64_t, Hdf5Compression);          \
+  template Hdf5Dataset Hdf5File::create_matrix<T>(const std::string&, std::int64_t, std::int64_t, std::int64_t, \
+                                                  std::int64_t, Hdf5Compression);                               \
+  template void Hdf5File::set_number_attribute<T>(const std::string&, const std::string&, T);                   \
   template void Hdf5File::set_number_attribute<T>(const std::string&, const std::string&, std::span<const T>);
 SCVI_INSTANTIATE(std::int8_t)
 SCVI_INSTANTIATE(std::int16_t)

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,9 +28,10 @@ namespace scvi::testing {
 
 /// What came out of a program.
 struct Outcome {
-  int status = -1;  ///< exit status; 128 + signal when a signal ended it
-  std::string out;  ///< standard output
-  std::string err;  ///< standard error
+  int status = -1;              ///< exit status; 128 + signal when a signal ended it
+  std::string out;              ///< standard output
+  std::string err;              ///< standard error
+  std::int64_t peak_bytes = 0;  ///< largest resident memory
 
   /// Lines of standard error.
   std::vector<std::string> error_lines() const {
@@ -172,8 +174,10 @@ inline Outcome run_program(const std::string& path, const std::vector<std::strin
     break;
   }
   int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  rusage usage{};
+  while (::wait4(child, &status, 0, &usage) < 0 && errno == EINTR) {
   }
+  outcome.peak_bytes = usage.ru_maxrss * 1024;
   outcome.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   return outcome;
 }

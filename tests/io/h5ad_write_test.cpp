@@ -1,7 +1,9 @@
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "h5ad_fixture.hpp"
 #include "h5ad_legacy_fixture.hpp"
@@ -166,6 +168,21 @@ TEST_F(H5adWriting, ContradictingContentsAreRefused) {
   H5adContents fine = testing::small_contents();
   EXPECT_THROW(write_h5ad(output_, fine, Overwrite::refuse, "zip"), InputError);
   EXPECT_EQ(files_in_folder(), 0U);
+}
+
+TEST_F(H5adWriting, EqualContentGivesEqualBytesWheneverItIsWritten) {
+  const auto written = [&] {
+    write_h5ad(output_, testing::small_contents(), Overwrite::replace);
+    H5adAdditions additions;
+    additions.obs = columns_of_every_type(4);
+    additions.obsm = {{"X_scVI", {4, 2, std::vector<float>(8, 0.5F)}}};
+    copy_h5ad_with(output_, output_, additions, Overwrite::replace);
+    return read_file(output_);
+  };
+  const std::string first = written();
+  // HDF5 keeps times in whole seconds.
+  std::this_thread::sleep_for(std::chrono::milliseconds(1100));
+  EXPECT_TRUE(first == written());
 }
 
 TEST_F(H5adWriting, AnExistingFileIsKeptUnlessItMayBeReplaced) {

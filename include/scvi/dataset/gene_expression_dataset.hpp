@@ -241,7 +241,8 @@ class GeneExpressionDataset {
   std::vector<std::vector<bool>> get_batch_mask_cell_measurement(std::string_view name) const;
 
   /// Adds or replaces an attribute with one value per cell. A categorical one holds whole numbers (int64) >= 0 that
-  /// remap_categorical_attributes() renumbers. The name "X" is protected and becomes "X_cell", with a warning.
+  /// remap_categorical_attributes() renumbers. The name "X" is protected and becomes "X_cell", with a warning. A gene
+  /// attribute may have the same name (scVI 0.6.3 renames the second one).
   /// Replacing "batch_indices" or "labels" keeps the names of their categories, or names them after their numbers
   /// where the old names do not cover them.
   /// @throws InputError when the length is not nb_cells()
