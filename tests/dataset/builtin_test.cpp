@@ -223,7 +223,7 @@ TEST_F(Builtin, BrainLargeKeepsNoMoreCellsThanAsked) {
 }
 
 TEST_F(Builtin, PbmcIsAsInScvi) {
-  const auto dataset = load_pbmc(fixtures(), fixtures("10X"));
+  const auto dataset = load_pbmc(fixtures(), {.folder_10x = fixtures("10X")});
   // No cell here is a megakaryocyte, and scVI then gives their name to the next type.
   Expected("pbmc").except({"cell_types"}).check(dataset);
   EXPECT_EQ(dataset.cell_types(), (Names{"B cells", "CD14+ Monocytes", "CD4 T cells", "CD8 T cells", "Dendritic Cells",
@@ -231,7 +231,7 @@ TEST_F(Builtin, PbmcIsAsInScvi) {
 }
 
 TEST_F(Builtin, PbmcHasQualityMetrics) {
-  const auto dataset = load_pbmc(fixtures(), fixtures("10X"));
+  const auto dataset = load_pbmc(fixtures(), {.folder_10x = fixtures("10X")});
   const Expected expected("pbmc");
   for (const char* name : {"design", "qc", "qc_pc", "normalized_qc"}) {
     const auto parts = testing::split(expected[std::string("other ") + name], ';');

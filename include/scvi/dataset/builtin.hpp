@@ -63,10 +63,17 @@ struct BrainLargeOptions {
 /// and one piece. Gene names and barcodes are kept where the file has them.
 GeneExpressionDataset load_brain_large(const std::string& folder, const BrainLargeOptions& options = {});
 
-/// 12,039 blood cells in two batches (pbmc8k, pbmc4k) with labels found with Seurat and quality metrics: measurements
-/// "qc", "normalized_qc", "qc_pc" and "design". Genes are those with bulk data, whose table gives gene attributes.
-/// The 10x data sets lie in `folder_10x`; empty: in `folder`.
-GeneExpressionDataset load_pbmc(const std::string& folder, const std::string& folder_10x = "");
+/// Blood cells in two batches (pbmc8k, pbmc4k) as annotated by scVI's authors.
+struct PbmcOptions {
+  std::string folder_10x{};  ///< where the two 10x data sets lie; empty: in the folder of this one
+  /// 98 of the 12,039 cells share their barcode with a cell of the other batch. scVI gives those of pbmc8k the counts
+  /// of their namesakes and leaves the others out.
+  bool reference_0_6_3 = false;
+};
+
+/// Labels are clusters found with Seurat. Measurements: "qc" (quality metrics), "normalized_qc", "qc_pc" (their
+/// principal components) and "design". Genes are those with bulk data, whose table gives gene attributes.
+GeneExpressionDataset load_pbmc(const std::string& folder, const PbmcOptions& options = {});
 
 /// Blood cells purified by type (Zheng et al. 2017), each type a batch and a label.
 struct PurifiedPbmcOptions {

@@ -93,13 +93,17 @@ class ChosenCounts {
   std::vector<float> values_;
 };
 
-}  // namespace
-
-GeneExpressionDataset load_brain_large(const std::string& folder, const BrainLargeOptions& options) {
+void check(const BrainLargeOptions& options) {
   builtin::require_positive(options.sample_size_gene_var, "sample_size_gene_var");
   builtin::require_positive(options.nb_genes_to_keep, "nb_genes_to_keep");
   builtin::require_positive(options.loading_batch_size, "loading_batch_size");
   if (options.max_cells_to_keep) builtin::require_positive(*options.max_cells_to_keep, "max_cells_to_keep");
+}
+
+}  // namespace
+
+GeneExpressionDataset load_brain_large(const std::string& folder, const BrainLargeOptions& options) {
+  check(options);
   const std::string path = builtin::existing_file(folder, options.filename);
   io::CountFile file = io::open_tenx_h5(path);
   io::MatrixReader& counts = *file.counts;
@@ -172,6 +176,7 @@ std::vector<Definition> brain_definitions() {
         options.max_cells_to_keep = values.optional_number("max_cells_to_keep");
         options.nb_genes_to_keep = values.number("nb_genes_to_keep");
         options.loading_batch_size = values.number("loading_batch_size");
+        check(options);
         return [options](const std::string& folder) { return load_brain_large(folder, options); };
       },
   });

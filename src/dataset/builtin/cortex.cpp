@@ -106,10 +106,14 @@ std::vector<std::int64_t> chosen_genes(const CortexTable& table, const CortexOpt
   return genes;
 }
 
+void check(const CortexOptions& options) {
+  if (options.total_genes) builtin::require_positive(*options.total_genes, "total_genes");
+}
+
 }  // namespace
 
 GeneExpressionDataset load_cortex(const std::string& folder, const CortexOptions& options) {
-  if (options.total_genes) builtin::require_positive(*options.total_genes, "total_genes");
+  check(options);
   const std::string path = builtin::existing_file(folder, kFile);
   CortexTable table = CortexReader(path).take();
   const std::vector<std::int64_t> genes = chosen_genes(table, options);
@@ -118,8 +122,8 @@ GeneExpressionDataset load_cortex(const std::string& folder, const CortexOptions
   for (const std::int64_t gene : genes) populate.gene_names.push_back(table.gene_names[gene]);
   populate.cell_names = table.annotation(kCellName, path);
   std::tie(populate.cell_types, populate.labels) =
-      builtin::categories_of({.name = kMainClass, .values = table.annotation(kMainClass, path)}, path);
-  populate.cell_attributes.push_back({.name = "precise_labels", .values = table.annotation(kGroup, path)});
+      builtin::categories_of(builtin::column_of(kMainClass, table.annotation(kMainClass, path)), path);
+  populate.cell_attributes.push_back(builtin::column_of("precise_labels", table.annotation(kGroup, path)));
   for (auto& [label, values] : table.annotations) {
     if (label == kMainClass || label == kCellName || label == kGroup) continue;
     populate.cell_attributes.push_back(builtin::typed_column(label, std::move(values)));
@@ -150,6 +154,7 @@ std::vector<Definition> cortex_definitions() {
       .prepare = [](const OptionValues& values) -> Load {
         const CortexOptions options{.genes_to_keep = values.list("genes_to_keep"),
                                     .total_genes = values.optional_number("total_genes")};
+        check(options);
         return [options](const std::string& folder) { return load_cortex(folder, options); };
       },
   }};

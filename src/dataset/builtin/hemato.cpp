@@ -150,7 +150,7 @@ GeneExpressionDataset load_hemato(const std::string& folder, const HematoOptions
     if (column.name == "y_spring") column.name = "y_coord";
     populate.cell_attributes.push_back(std::move(column));
   }
-  populate.cell_attributes.push_back({.name = "lineage", .values = std::move(lineage)});
+  populate.cell_attributes.push_back(builtin::column_of("lineage", std::move(lineage)));
   populate.gene_names = std::move(genes);
   GeneExpressionDataset dataset;
   dataset.populate_from_data(std::move(counts).finish(), std::move(populate));

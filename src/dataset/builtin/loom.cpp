@@ -106,6 +106,20 @@ void order_by_layers(GeneExpressionDataset& dataset) {
   dataset.reorder_cell_types(order);
 }
 
+/// The two columns of "Spatial_coordinates" as attributes of their own.
+void add_coordinates(const io::CountFile& file, PopulateOptions& options) {
+  const auto table = std::find_if(file.tables.begin(), file.tables.end(),
+                                  [](const io::CellTable& each) { return each.name == "Spatial_coordinates"; });
+  if (table == file.tables.end() || table->columns.size() != 2) {
+    throw FormatError({.problem = "has no two columns 'Spatial_coordinates'", .file = file.path});
+  }
+  std::array<std::vector<double>, 2> places;
+  const std::vector<double>& values = table->values.values;
+  for (std::size_t at = 0; at < values.size(); ++at) places[at % 2].push_back(values[at]);
+  options.cell_attributes.push_back(builtin::column_of("x_coord", std::move(places[0])));
+  options.cell_attributes.push_back(builtin::column_of("y_coord", std::move(places[1])));
+}
+
 struct FineClusters {
   std::vector<std::int64_t> labels;
   std::vector<std::string> names;  ///< names[label], "" where the file has no such cluster
@@ -145,7 +159,7 @@ void keep_main_clusters(GeneExpressionDataset& dataset, const FineClusters& fine
     labels.push_back(found->second);
   }
   dataset.update_cells(cells);
-  dataset.initialize_cell_attribute({.name = "labels", .values = std::move(labels)}, true);
+  dataset.initialize_cell_attribute(builtin::column_of("labels", std::move(labels)), true);
   dataset.initialize_mapped_attribute("labels", "cell_types", std::move(names));
   dataset.remap_categorical_attributes({"labels"});
 }
@@ -169,15 +183,7 @@ GeneExpressionDataset load_prefrontal_cortex_starmap(const std::string& folder) 
   PopulateOptions options = options_of(file, "Clusters");
   options.cell_types = listed_cell_types(path);
   options.labels = positions_of(builtin::texts(required_column(file.obs, "Clusters", path)), options.cell_types, path);
-  const auto places = std::find_if(options.measurements.begin(), options.measurements.end(),
-                                   [](const auto& table) { return table.name == "Spatial_coordinates"; });
-  if (places == options.measurements.end() || places->columns.size() != 2) {
-    throw FormatError({.problem = "has no two columns 'Spatial_coordinates'", .file = path});
-  }
-  std::array<std::vector<double>, 2> coordinates;
-  for (std::size_t at = 0; at < places->data.size(); ++at) coordinates[at % 2].push_back(places->data[at]);
-  options.cell_attributes.push_back({.name = "x_coord", .values = std::move(coordinates[0])});
-  options.cell_attributes.push_back({.name = "y_coord", .values = std::move(coordinates[1])});
+  add_coordinates(file, options);
   GeneExpressionDataset dataset = populated(file, std::move(options));
   builtin::drop_empty_cells(dataset);
   return dataset;
@@ -205,7 +211,7 @@ GeneExpressionDataset load_smfish(const std::string& folder, const SmfishOptions
   for (const auto& [column, name] : {std::pair{"X", "x_coord"}, std::pair{"Y", "y_coord"}}) {
     std::vector<double> places = builtin::real_numbers(required_column(file.obs, column, path), path);
     std::erase_if(options.cell_attributes, [&](const io::Column& attribute) { return attribute.name == column; });
-    options.cell_attributes.push_back({.name = name, .values = std::move(places)});
+    options.cell_attributes.push_back(builtin::column_of(name, std::move(places)));
   }
   options.labels = fine.labels;
   options.cell_types = fine.names;

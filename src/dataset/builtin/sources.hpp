@@ -43,11 +43,21 @@ double number_in(std::string_view text, const std::string& source, std::int64_t 
 /// @throws FormatError unless the line has so many fields
 void require_fields(const Fields& fields, std::size_t wanted, const std::string& source, std::int64_t line);
 
+inline io::Column column_of(std::string name, io::Column::Values values) {
+  return {std::move(name), std::move(values), {}};
+}
+
 /// Text as numbers where all of it is; whole ones where all of them are.
 io::Column typed_column(std::string name, std::vector<std::string> values);
 
 /// A text table with a header as columns of numbers or text. A first column without a name becomes the index.
 io::Frame read_table(TextSource source, char separator);
+
+/// Which way round a table of counts is.
+enum class TableLayout { gene_by_cell, cell_by_gene };
+
+/// A text table of counts with names in its first line and first column.
+io::CountFile open_count_table(const std::string& path, char separator, TableLayout layout);
 
 /// Collects counts gene by gene and gives them cell by cell.
 class TransposedCounts {

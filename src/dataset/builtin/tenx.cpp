@@ -1,7 +1,6 @@
 // The data sets of 10x Genomics that scVI's Dataset10X knows by name.
 
-#include <array>
-#include <span>
+#include <charconv>
 
 #include "definition.hpp"
 #include "scvi/core/error.hpp"
