@@ -6,6 +6,7 @@
 
 #include "definition.hpp"
 #include "scvi/core/error.hpp"
+#include "scvi/core/logging.hpp"
 #include "scvi/core/text.hpp"
 #include "scvi/dataset/builtin.hpp"
 #include "sources.hpp"
@@ -47,23 +48,33 @@ class CortexReader {
 
  private:
   void read(std::int64_t line, const builtin::Fields& fields) {
-    if (line == 1) start(fields);
-    if (line > kAnnotationLines && line < kFirstGeneLine) return;
-    builtin::require_fields(fields, n_fields_, path_, line);
     if (line <= kAnnotationLines) {
-      table_.annotations.emplace_back(fields[1],
-                                      std::vector<std::string>(fields.begin() + kFirstCellField, fields.end()));
-    } else {
+      read_annotation(fields);
+    } else if (line >= kFirstGeneLine) {
+      if (line == kFirstGeneLine) start();
+      builtin::require_fields(fields, n_cells_ + kFirstCellField, path_, line);
       read_gene(line, fields);
     }
   }
 
-  void start(const builtin::Fields& fields) {
-    n_fields_ = fields.size();
-    if (n_fields_ <= kFirstCellField) {
+  void read_annotation(const builtin::Fields& fields) {
+    if (fields.size() <= kFirstCellField) {
       throw FormatError({.problem = "names no cells; is this the table of Zeisel et al.?", .file = path_});
     }
-    table_ = CortexTable(static_cast<std::int64_t>(n_fields_ - kFirstCellField));
+    table_.annotations.emplace_back(fields[1],
+                                    std::vector<std::string>(fields.begin() + kFirstCellField, fields.end()));
+  }
+
+  /// The line with the classes says how many cells there are; lines of another length are of no use.
+  void start() {
+    n_cells_ = table_.annotation(kMainClass, path_).size();
+    std::erase_if(table_.annotations, [&](const auto& annotation) {
+      if (annotation.second.size() == n_cells_) return false;
+      log_warning(path_ + ": line '" + annotation.first + "' is left out, for it has " +
+                  std::to_string(annotation.second.size()) + " values for " + std::to_string(n_cells_) + " cells");
+      return true;
+    });
+    table_.counts = builtin::TransposedCounts(static_cast<std::int64_t>(n_cells_));
   }
 
   void read_gene(std::int64_t line, const builtin::Fields& fields) {
@@ -77,7 +88,7 @@ class CortexReader {
   }
 
   std::string path_;
-  std::size_t n_fields_ = 0;
+  std::size_t n_cells_ = 0;
   CortexTable table_;
 };
 

@@ -1,12 +1,13 @@
 // Spatial transcriptomics and seqFISH: spots of breast cancer and of the olfactory bulb, cells of the hippocampus, of
 // the cortex and of the olfactory bulb.
 
-#include <algorithm>
-#include <filesystem>
+#include <cmath>
+#include <span>
 
 #include "definition.hpp"
 #include "scvi/core/error.hpp"
 #include "scvi/dataset/builtin.hpp"
+#include "scvi/io/xlsx.hpp"
 #include "sources.hpp"
 
 namespace scvi {
@@ -32,35 +33,60 @@ GeneExpressionDataset load_spots(const std::string& folder, const std::string& n
   return dataset;
 }
 
-/// Counts of genes in rows and cells in columns, the name of the gene first. There is no header.
-GeneExpressionDataset seqfish_by_cell(const builtin::Sheet& sheet) {
-  const auto n_cells = static_cast<std::int64_t>(sheet.n_columns()) - 1;
-  builtin::TransposedCounts counts(n_cells);
-  PopulateOptions populate;
-  for (std::size_t row = 0; row < sheet.n_rows(); ++row) {
-    populate.gene_names.push_back(sheet.text(row, 0));
-    for (std::int64_t cell = 0; cell < n_cells; ++cell) {
-      const float count = sheet.whole_number(row, static_cast<std::size_t>(cell) + 1);
-      if (count != 0) counts.add(cell, count);
+/// The sheet of counts: genes in rows, cells in columns, the name of the gene first, and no header.
+struct SeqfishTable {
+  std::vector<std::string> genes{};
+  std::size_t n_cells = 0;
+  std::vector<float> values{};  ///< (genes, cells)
+};
+
+/// Counts are whole: what has a fraction loses it, as in scVI.
+float count_in(const io::XlsxCell& cell, const std::string& path, const io::XlsxRow& row, std::size_t column) {
+  if (const double* number = std::get_if<double>(&cell)) return static_cast<float>(std::trunc(*number));
+  return static_cast<float>(std::trunc(builtin::number_in(io::text_of(cell), path, row.number, column)));
+}
+
+SeqfishTable read_seqfish(const std::string& path) {
+  SeqfishTable table;
+  io::XlsxFile(path).for_each_row(kSeqfishSheet, [&](const io::XlsxRow& row) {
+    if (row.cells.empty()) return;
+    if (table.genes.empty()) table.n_cells = row.cells.size() - 1;
+    if (row.cells.size() != table.n_cells + 1) {
+      throw FormatError({.problem = "has " + std::to_string(row.cells.size()) + " cells, but the first row has " +
+                                    std::to_string(table.n_cells + 1),
+                         .file = path,
+                         .field = "sheet '" + std::string(kSeqfishSheet) + "', row " + std::to_string(row.number)});
     }
-    counts.end_gene();
+    table.genes.push_back(io::text_of(row.cells.front()));
+    for (std::size_t at = 1; at < row.cells.size(); ++at) {
+      table.values.push_back(count_in(row.cells[at], path, row, at));
+    }
+  });
+  if (table.genes.size() < 2 || table.n_cells == 0) throw FormatError({.problem = "holds no counts", .file = path});
+  return table;
+}
+
+GeneExpressionDataset seqfish_by_cell(SeqfishTable table) {
+  builtin::TransposedCounts counts(static_cast<std::int64_t>(table.n_cells));
+  for (std::size_t at = 0; at < table.values.size(); ++at) {
+    const std::size_t cell = at % table.n_cells;
+    if (table.values[at] != 0) counts.add(static_cast<std::int64_t>(cell), table.values[at]);
+    if (cell + 1 == table.n_cells) counts.end_gene();
   }
+  PopulateOptions populate;
+  populate.gene_names = std::move(table.genes);
   GeneExpressionDataset dataset;
   dataset.populate_from_data(counts.select(builtin::all_positions(counts.n_genes())), std::move(populate));
   return dataset;
 }
 
 /// The same numbers as scVI 0.6.3 has them: the first gene is lost as a header, the other genes are cells.
-GeneExpressionDataset seqfish_as_reference(const builtin::Sheet& sheet) {
-  const std::size_t n_genes = sheet.n_columns() - 1;
-  std::vector<float> values;
-  for (std::size_t row = 1; row < sheet.n_rows(); ++row) {
-    for (std::size_t column = 1; column <= n_genes; ++column) values.push_back(sheet.whole_number(row, column));
-  }
+GeneExpressionDataset seqfish_as_reference(const SeqfishTable& table) {
+  const auto n_cells = static_cast<std::int64_t>(table.genes.size()) - 1;
+  const std::span<const float> values = std::span(table.values).subspan(table.n_cells);
   GeneExpressionDataset dataset;
-  const auto n_cells = static_cast<std::int64_t>(sheet.n_rows()) - 1;
   dataset.populate_from_data(
-      CountMatrix::from_dense(n_cells, static_cast<std::int64_t>(n_genes), values).to_sparse());
+      CountMatrix::from_dense(n_cells, static_cast<std::int64_t>(table.n_cells), values).to_sparse());
   return dataset;
 }
 
@@ -105,13 +131,8 @@ GeneExpressionDataset load_mouse_ob(const std::string& folder) {
 }
 
 GeneExpressionDataset load_seqfish(const std::string& folder, const SeqfishOptions& options) {
-  const builtin::Sheet sheet(builtin::existing_file(folder, kSeqfish), kSeqfishSheet);
-  if (sheet.n_rows() < 2 || sheet.n_columns() < 2) {
-    throw FormatError({.problem = "holds no counts",
-                       .file = sheet.path(),
-                       .field = "sheet '" + std::string(kSeqfishSheet) + "'"});
-  }
-  return options.reference_0_6_3 ? seqfish_as_reference(sheet) : seqfish_by_cell(sheet);
+  SeqfishTable table = read_seqfish(builtin::existing_file(folder, kSeqfish));
+  return options.reference_0_6_3 ? seqfish_as_reference(table) : seqfish_by_cell(std::move(table));
 }
 
 GeneExpressionDataset load_seqfish_plus(const std::string& folder, const SeqFishPlusOptions& options) {
