@@ -33,14 +33,48 @@ TEST_F(Builtin, CortexIsAsInScvi) {
   Expected("cortex_chosen").check(load_cortex(fixtures(), chosen));
 }
 
-TEST_F(Builtin, CortexKeepsTheOtherLinesAboutCells) {
-  const auto dataset = load_cortex(fixtures());
-  EXPECT_EQ(dataset.cell_names()[0], "1772071015_C02");
-  EXPECT_EQ(std::get<std::vector<std::int64_t>>(dataset.cell_attribute("sex").values)[1], -1);
+/// The ten lines about cells, for two cells, and two genes.
+std::string small_cortex() {
+  return "\ttissue\tca1\tcortex\n\tgroup #\t8\t7\n\ttotal mRNA mol\t21580\t21748\n\twell\t11\t95\n\tsex\t1\t-1\n"
+         "\tage\t21\t20\n\tdiameter\t0\t9.56\n(none)\tcell_id\tA_1\tB_2\n"
+         "(none)\tlevel1class\tneurons\tglia\n(none)\tlevel2class\tInt10\tOligo1\n\t\t\t\nMbp\t1\t0\t3\nSst\t1\t5\t0\n";
+}
+
+std::string write(const testing::TemporaryDirectory& folder, const std::string& name, const std::string& content) {
+  std::ofstream(folder.path(name), std::ios::binary) << content;
+  return folder.path();
+}
+
+TEST(BuiltinCortex, KeepsTheOtherLinesAboutCells) {
+  const testing::TemporaryDirectory folder;
+  const auto dataset = load_cortex(write(folder, "expression.bin", small_cortex()), {.total_genes = std::nullopt});
+  EXPECT_EQ(dataset.cell_names(), (Names{"A_1", "B_2"}));
+  EXPECT_EQ(dataset.cell_types(), (Names{"glia", "neurons"}));
+  EXPECT_EQ(dataset.gene_names(), (Names{"Mbp", "Sst"}));
+  EXPECT_EQ(dataset.cell_attribute("tissue").text(1), "cortex");
   EXPECT_EQ(dataset.cell_attribute("level2class").text(0), "Int10");
+  EXPECT_EQ(std::get<std::vector<std::int64_t>>(dataset.cell_attribute("sex").values)[1], -1);
   EXPECT_EQ(std::get<std::vector<double>>(dataset.cell_attribute("diameter").values)[1], 9.56);
-  // The fixture's first line still names the tissue of all 3,005 cells.
-  EXPECT_THROW(dataset.cell_attribute("tissue"), InputError);
+  EXPECT_EQ(dataset.X().cell_totals(), (std::vector<double>{5, 3}));
+}
+
+TEST(BuiltinCortex, RefusesDamagedTablesAndNamesThePlace) {
+  const std::string good = small_cortex();
+  for (std::size_t size = 0; size + 1 < good.size(); size += 7) {
+    const testing::TemporaryDirectory folder;
+    write(folder, "expression.bin", good.substr(0, size));
+    EXPECT_THROW(load_cortex(folder.path(), {.total_genes = std::nullopt}), FormatError) << size;
+  }
+  const testing::TemporaryDirectory folder;
+  std::string bad = good;
+  bad.replace(bad.find("\t5\t"), 3, "\t?\t");
+  write(folder, "expression.bin", bad);
+  try {
+    load_cortex(folder.path());
+    FAIL();
+  } catch (const FormatError& error) {
+    EXPECT_NE(std::string(error.what()).find("line 13, field 3 is '?'"), std::string::npos) << error.what();
+  }
 }
 
 TEST_F(Builtin, CortexFillsUpWithTheMostVariableGenes) {

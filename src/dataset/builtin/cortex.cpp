@@ -68,12 +68,16 @@ class CortexReader {
   /// The line with the classes says how many cells there are; lines of another length are of no use.
   void start() {
     n_cells_ = table_.annotation(kMainClass, path_).size();
+    std::vector<std::string> left_out;
     std::erase_if(table_.annotations, [&](const auto& annotation) {
       if (annotation.second.size() == n_cells_) return false;
-      log_warning(path_ + ": line '" + annotation.first + "' is left out, for it has " +
-                  std::to_string(annotation.second.size()) + " values for " + std::to_string(n_cells_) + " cells");
+      left_out.push_back(annotation.first);
       return true;
     });
+    if (!left_out.empty()) {
+      log_warning(path_ + ": lines that do not have " + std::to_string(n_cells_) +
+                  " values are left out: " + join_some(left_out));
+    }
     table_.counts = builtin::TransposedCounts(static_cast<std::int64_t>(n_cells_));
   }
 
@@ -131,12 +135,15 @@ GeneExpressionDataset load_cortex(const std::string& folder, const CortexOptions
   PopulateOptions populate;
   populate.original_genes = genes;
   for (const std::int64_t gene : genes) populate.gene_names.push_back(table.gene_names[gene]);
-  populate.cell_names = table.annotation(kCellName, path);
   std::tie(populate.cell_types, populate.labels) =
       builtin::categories_of(builtin::column_of(kMainClass, table.annotation(kMainClass, path)), path);
   populate.cell_attributes.push_back(builtin::column_of("precise_labels", table.annotation(kGroup, path)));
   for (auto& [label, values] : table.annotations) {
-    if (label == kMainClass || label == kCellName || label == kGroup) continue;
+    if (label == kMainClass || label == kGroup) continue;
+    if (label == kCellName) {
+      populate.cell_names = std::move(values);
+      continue;
+    }
     populate.cell_attributes.push_back(builtin::typed_column(label, std::move(values)));
   }
   GeneExpressionDataset dataset;
