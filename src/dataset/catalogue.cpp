@@ -28,6 +28,13 @@ bool is_called(const CatalogueEntry& entry, const std::string& plain_name) {
                      [&](const std::string& alias) { return plain(alias) == plain_name; });
 }
 
+/// A file counts as there when it is, and an archive also when it lies there unpacked.
+bool is_there(const fs::path& path) {
+  constexpr std::string_view kTar = ".tar.gz";
+  const std::string text = path.string();
+  return fs::exists(path) || (text.ends_with(kTar) && fs::is_directory(text.substr(0, text.size() - kTar.size())));
+}
+
 const builtin::Definition& definition_of(const CatalogueEntry& entry) {
   return builtin::definitions()[static_cast<std::size_t>(&entry - catalogue().data())];
 }
@@ -84,7 +91,7 @@ std::vector<CatalogueFile> BuiltinDataset::files() const {
 
 std::vector<CatalogueFile> BuiltinDataset::missing_files() const {
   std::vector<CatalogueFile> missing = files();
-  std::erase_if(missing, [&](const CatalogueFile& file) { return fs::exists(fs::path(save_path_) / file.name); });
+  std::erase_if(missing, [&](const CatalogueFile& file) { return is_there(fs::path(save_path_) / file.name); });
   return missing;
 }
 

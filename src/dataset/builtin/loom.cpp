@@ -121,8 +121,8 @@ void add_coordinates(const io::CountFile& file, PopulateOptions& options) {
 }
 
 struct FineClusters {
-  std::vector<std::int64_t> labels;
-  std::vector<std::string> names;  ///< names[label], "" where the file has no such cluster
+  std::vector<std::int64_t> labels;  ///< per cell, as the file numbers clusters
+  std::vector<std::string> names;    ///< names[label], "" where the file has no such cluster
 };
 
 /// The number and the name of each cell's cluster.
@@ -213,8 +213,9 @@ GeneExpressionDataset load_smfish(const std::string& folder, const SmfishOptions
     std::erase_if(options.cell_attributes, [&](const io::Column& attribute) { return attribute.name == column; });
     options.cell_attributes.push_back(builtin::column_of(name, std::move(places)));
   }
-  options.labels = fine.labels;
-  options.cell_types = fine.names;
+  RemappedCategories clusters = remap_categories(fine.labels);
+  options.labels = std::move(clusters.codes);
+  for (const std::int64_t cluster : clusters.old_values) options.cell_types.push_back(fine.names[cluster]);
   GeneExpressionDataset dataset = populated(file, std::move(options));
   if (smfish.use_high_level_cluster) keep_main_clusters(dataset, fine);
   return dataset;
