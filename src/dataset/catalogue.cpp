@@ -59,8 +59,9 @@ const CatalogueEntry& find_in_catalogue(std::string_view name) {
     names.insert(names.end(), entry.aliases.begin(), entry.aliases.end());
   }
   const std::string nearest = nearest_match(name, names);
-  throw InputError({.problem = "there is no built-in data set '" + std::string(name) + "'",
-                    .remedy = nearest.empty() ? "list them with 'scvi datasets'" : "did you mean '" + nearest + "'?"});
+  throw InputError(
+      {.problem = "there is no built-in data set '" + std::string(name) + "'",
+       .remedy = nearest.empty() ? "list them with 'scvi datasets'" : "did you mean '" + nearest + "'?"});
 }
 
 BuiltinDataset::BuiltinDataset(std::string_view name, std::string save_path)

@@ -43,7 +43,8 @@ TEST_F(Builtin, CortexIsAsInScvi) {
 std::string small_cortex() {
   return "\ttissue\tca1\tcortex\n\tgroup #\t8\t7\n\ttotal mRNA mol\t21580\t21748\n\twell\t11\t95\n\tsex\t1\t-1\n"
          "\tage\t21\t20\n\tdiameter\t0\t9.56\n(none)\tcell_id\tA_1\tB_2\n"
-         "(none)\tlevel1class\tneurons\tglia\n(none)\tlevel2class\tInt10\tOligo1\n\t\t\t\nMbp\t1\t0\t3\nSst\t1\t5\t0\n";
+         "(none)\tlevel1class\tneurons\tglia\n(none)"
+         "\tlevel2class\tInt10\tOligo1\n\t\t\t\nMbp\t1\t0\t3\nSst\t1\t5\t0\n";
 }
 
 std::string write(const testing::TemporaryDirectory& folder, const std::string& name, const std::string& content) {
@@ -194,9 +195,9 @@ TEST_F(Builtin, SeqFishPlusTakesNoRowNumbersForGenes) {
 }
 
 TEST_F(Builtin, TenXDatasetsAreAsInScvi) {
-  for (const char* name : {"b_cells", "cd14_monocytes", "cd34", "cd4_t_helper", "cd56_nk", "cytotoxic_t", "memory_t",
-                           "naive_cytotoxic", "naive_t", "neuron_9k", "pbmc4k", "pbmc8k", "pbmc_10k_protein_v3",
-                           "regulatory_t"}) {
+  for (const char* name :
+       {"b_cells", "cd14_monocytes", "cd34", "cd4_t_helper", "cd56_nk", "cytotoxic_t", "memory_t", "naive_cytotoxic",
+        "naive_t", "neuron_9k", "pbmc4k", "pbmc8k", "pbmc_10k_protein_v3", "regulatory_t"}) {
     const auto dataset = load_10x_dataset(fixtures("10X"), name);
     EXPECT_TRUE(dataset.X().is_sparse());
     Expected(std::string("10x ") + name).check(dataset);
@@ -230,7 +231,8 @@ TEST_F(Builtin, BrainSmallIsAsInScvi) {
     text += (text.empty() ? "" : ",") + std::to_string(label) + ":" + std::to_string(count);
   }
   EXPECT_EQ(text, expected["labels"]);
-  expected.except({"labels", "labels_first", "labels_weighted", "cell_types", "cell qc", "cell raw_qc"}).check(dataset);
+  expected.except({"labels", "labels_first", "labels_weighted", "cell_types", "cell qc", "cell raw_qc"})
+      .check(dataset);
 }
 
 TEST_F(Builtin, BrainSmallHasQualityMetrics) {
@@ -269,8 +271,8 @@ TEST_F(Builtin, PbmcIsAsInScvi) {
   const auto dataset = load_pbmc(fixtures(), {.folder_10x = fixtures("10X")});
   // No cell here is a megakaryocyte, and scVI then gives their name to the next type.
   Expected("pbmc").except({"cell_types"}).check(dataset);
-  EXPECT_EQ(dataset.cell_types(), (Names{"B cells", "CD14+ Monocytes", "CD4 T cells", "CD8 T cells", "Dendritic Cells",
-                                         "FCGR3A+ Monocytes", "NK cells", "Other"}));
+  EXPECT_EQ(dataset.cell_types(), (Names{"B cells", "CD14+ Monocytes", "CD4 T cells", "CD8 T cells",
+                                         "Dendritic Cells", "FCGR3A+ Monocytes", "NK cells", "Other"}));
 }
 
 TEST_F(Builtin, PbmcHasQualityMetrics) {
@@ -305,7 +307,8 @@ std::string message_of(const std::function<void()>& action) {
 
 /// What Hemato is made of, for three cells, of which one is of the library left out.
 struct SmallHemato {
-  std::string counts = "cell_id,library_id,Kit,Gata1,Elane\nc1,bm2,1,2,0\nc2,basal_bm1,1,1,1\nc3,bm2,0,5,7\nc4,bm2,1,0,0\n";
+  std::string counts =
+      "cell_id,library_id,Kit,Gata1,Elane\nc1,bm2,1,2,0\nc2,basal_bm1,1,1,1\nc3,bm2,0,5,7\nc4,bm2,1,0,0\n";
   std::string cells =
       "cell_id,x_spring,y_spring,Potential,Pr_Er,Pr_Gr\nc3,1.5,2,3,0,0.9\nc2,9,9,9,0.5,0.5\nc1,4,5,6,0.25,1\n";
   std::string genes = "Elane\nKit\n";

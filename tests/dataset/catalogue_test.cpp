@@ -23,11 +23,10 @@ std::string message_of(const std::function<void()>& action) {
 }
 
 TEST(Catalogue, HasEveryDatasetOfScviUnderTheNameOfItsClass) {
-  for (const char* name :
-       {"CortexDataset", "PbmcDataset", "PurifiedPBMCDataset", "RetinaDataset", "HematoDataset", "CbmcDataset",
-        "CiteSeqDataset", "BrainSmallDataset", "BrainLargeDataset", "SmfishDataset", "FrontalCortexDropseqDataset",
-        "PreFrontalCortexStarmapDataset", "BreastCancerDataset", "MouseOBDataset", "SeqfishDataset",
-        "SeqFishPlusDataset"}) {
+  for (const char* name : {"CortexDataset", "PbmcDataset", "PurifiedPBMCDataset", "RetinaDataset", "HematoDataset",
+                           "CbmcDataset", "CiteSeqDataset", "BrainSmallDataset", "BrainLargeDataset", "SmfishDataset",
+                           "FrontalCortexDropseqDataset", "PreFrontalCortexStarmapDataset", "BreastCancerDataset",
+                           "MouseOBDataset", "SeqfishDataset", "SeqFishPlusDataset"}) {
     EXPECT_NO_THROW(find_in_catalogue(name)) << name;
   }
   for (const std::string& name : available_10x_datasets()) EXPECT_EQ(find_in_catalogue(name).name, name);
@@ -75,8 +74,9 @@ TEST(Catalogue, AnswersAnUnknownNameWithTheNearestOne) {
 TEST(Catalogue, KeepsTheAddressesOfScvi) {
   EXPECT_EQ(find_in_catalogue("cd34").files[0].url,
             "http://cf.10xgenomics.com/samples/cell-exp/1.1.0/cd34/cd34_filtered_gene_bc_matrices.tar.gz");
-  EXPECT_EQ(find_in_catalogue("pbmc_1k_v3").files[0].url,
-            "http://cf.10xgenomics.com/samples/cell-exp/3.0.0/pbmc_1k_v3/pbmc_1k_v3_filtered_feature_bc_matrix.tar.gz");
+  EXPECT_EQ(
+      find_in_catalogue("pbmc_1k_v3").files[0].url,
+      "http://cf.10xgenomics.com/samples/cell-exp/3.0.0/pbmc_1k_v3/pbmc_1k_v3_filtered_feature_bc_matrix.tar.gz");
   EXPECT_EQ(find_in_catalogue("cite_seq_cd8").files[1].url,
             "ftp://ftp.ncbi.nlm.nih.gov/geo/series/GSE100nnn/GSE100866/suppl/GSE100866_CD8_merged-ADT_umi.csv.gz");
   EXPECT_EQ(find_in_catalogue("neuron_9k").files[0].name, "neuron_9k/filtered_gene_bc_matrices.tar.gz");

@@ -23,8 +23,8 @@ struct CortexOptions {
 };
 
 /// Labels are the seven main classes. Of the file's other lines about cells each becomes a cell attribute ("tissue",
-/// "sex", "level2class", ...); "precise_labels" is the number of the group, scVI's name for it. With neither genes nor
-/// a total all genes are loaded. @throws InputError for an unknown gene, with the nearest one
+/// "sex", "level2class", ...); "precise_labels" is the number of the group, scVI's name for it. With neither genes
+/// nor a total all genes are loaded. @throws InputError for an unknown gene, with the nearest one
 GeneExpressionDataset load_cortex(const std::string& folder, const CortexOptions& options = {});
 
 /// What Cell Ranger wrote: its called cells, or every barcode.
@@ -33,8 +33,8 @@ enum class TenXType { filtered, raw };
 /// A data set of 10x Genomics.
 struct Dataset10XOptions {
   TenXType type = TenXType::filtered;
-  bool dense = false;                 ///< keep the counts dense
-  int measurement_names_column = 0;   ///< column with the names of genes and proteins: 0 identifier, 1 symbol
+  bool dense = false;                ///< keep the counts dense
+  int measurement_names_column = 0;  ///< column with the names of genes and proteins: 0 identifier, 1 symbol
 };
 
 /// Names of the data sets that scVI knows, in the order of Cell Ranger's generations.
@@ -115,8 +115,8 @@ struct HematoOptions {
 /// probabilities Pr_Er, Pr_Gr, ... of population balance analysis, and "lineage" = logit(Pr_Gr) - logit(Pr_Er).
 GeneExpressionDataset load_hemato(const std::string& folder, const HematoOptions& options = {});
 
-/// Stoeckius et al. 2017: human genes of a CITE-seq experiment, one of "cbmc", "pbmc" and "cd8", from `folder`/`name`.
-/// Measurements "protein_expression" and "protein_expression_clr" (as the authors transformed it).
+/// Stoeckius et al. 2017: human genes of a CITE-seq experiment, one of "cbmc", "pbmc" and "cd8", from
+/// `folder`/`name`. Measurements "protein_expression" and "protein_expression_clr" (as the authors transformed it).
 GeneExpressionDataset load_cite_seq(const std::string& folder, const std::string& name = "cbmc");
 
 /// Spatial transcriptomics of Stahl et al. 2016: spots of breast cancer (layer 2) and of the mouse olfactory bulb

@@ -27,16 +27,16 @@ struct CatalogueOption {
 
 /// One built-in data set. What is here is true of the published files; nothing is downloaded to know it.
 struct CatalogueEntry {
-  std::string name{};                     ///< "cortex"
-  std::vector<std::string> aliases{};     ///< the name of scVI's class, and others
-  std::string organism{};                 ///< "mouse"
-  std::string what{};                     ///< tissue and technology
-  std::int64_t n_cells = 0;               ///< as loaded by default; 0: not known before it is loaded
-  std::int64_t n_genes = 0;               ///< likewise
-  std::vector<std::string> annotations{}; ///< what comes with the counts
-  std::string reference{};                ///< where it was published
-  std::string save_path{};                ///< the folder that scVI 0.6.3 keeps its files in
-  std::vector<CatalogueFile> files{};     ///< with the default options
+  std::string name{};                      ///< "cortex"
+  std::vector<std::string> aliases{};      ///< the name of scVI's class, and others
+  std::string organism{};                  ///< "mouse"
+  std::string what{};                      ///< tissue and technology
+  std::int64_t n_cells = 0;                ///< as loaded by default; 0: not known before it is loaded
+  std::int64_t n_genes = 0;                ///< likewise
+  std::vector<std::string> annotations{};  ///< what comes with the counts
+  std::string reference{};                 ///< where it was published
+  std::string save_path{};                 ///< the folder that scVI 0.6.3 keeps its files in
+  std::vector<CatalogueFile> files{};      ///< with the default options
   std::vector<CatalogueOption> options{};
 };
 

@@ -110,8 +110,8 @@ GeneExpressionDataset load_brain_large(const std::string& folder, const BrainLar
   const std::int64_t n_cells = counts.info().n_rows;
   const std::int64_t n_sample = std::min(options.sample_size_gene_var, n_cells);
   PopulateOptions populate;
-  populate.original_genes = builtin::largest(gene_variances(counts, n_sample, options.loading_batch_size),
-                                    options.nb_genes_to_keep);
+  populate.original_genes =
+      builtin::largest(gene_variances(counts, n_sample, options.loading_batch_size), options.nb_genes_to_keep);
   ChosenCounts chosen(counts.info().n_cols, populate.original_genes);
   const std::int64_t n_kept = std::min(options.max_cells_to_keep.value_or(n_cells), n_cells);
   for_each_piece(counts, n_kept, options.loading_batch_size,

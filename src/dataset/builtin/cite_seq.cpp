@@ -8,6 +8,7 @@
 #include "scvi/core/error.hpp"
 #include "scvi/core/text.hpp"
 #include "scvi/dataset/builtin.hpp"
+#include "scvi/io/delimited.hpp"
 #include "sources.hpp"
 
 namespace scvi {
@@ -47,61 +48,37 @@ std::vector<CatalogueFile> files_of(const CiteSeqRecord& record) {
           {.name = local_name(record.name, "_adt_centered"), .url = url + "-ADT_clr-transformed.csv.gz"}};
 }
 
-/// A table of proteins in rows and cells in columns.
-struct ProteinTable {
-  std::vector<std::string> cells{};
-  std::vector<std::string> proteins{};
-  std::vector<float> values{};  ///< (proteins, cells)
-};
-
-ProteinTable read_proteins(const std::string& path) {
-  ProteinTable table;
-  builtin::for_each_row(builtin::open_text(path), ',', [&](std::int64_t line, const builtin::Fields& fields) {
-    if (table.cells.empty()) {
-      table.cells.assign(fields.begin() + 1, fields.end());
-      return;
-    }
-    builtin::require_fields(fields, table.cells.size() + 1, path, line);
-    table.proteins.emplace_back(fields[0]);
-    for (std::size_t at = 1; at < fields.size(); ++at) {
-      table.values.push_back(static_cast<float>(builtin::number_in(fields[at], path, line, at)));
-    }
-  });
-  if (table.proteins.empty()) throw FormatError({.problem = "holds no proteins", .file = path});
-  return table;
+/// A table with cells in columns.
+io::CountFile read_by_cell(const std::string& path) {
+  return io::read_delimited_counts(path, {.separator = ',', .gene_by_cell = true, .allow_duplicate_names = true});
 }
 
 /// Where each of `cells` stands in the table.
-std::vector<std::size_t> columns_of(const ProteinTable& table, const std::vector<std::string>& cells,
-                                    const std::string& path) {
-  std::unordered_map<std::string, std::size_t> position;
-  for (std::size_t at = 0; at < table.cells.size(); ++at) position.emplace(table.cells[at], at);
-  std::vector<std::size_t> columns;
-  columns.reserve(cells.size());
+std::vector<std::int64_t> positions_of(const std::vector<std::string>& cells, const io::CountFile& table) {
+  std::unordered_map<std::string, std::int64_t> position;
+  for (std::size_t at = 0; at < table.obs.index.size(); ++at) {
+    position.emplace(table.obs.index[at], static_cast<std::int64_t>(at));
+  }
+  std::vector<std::int64_t> positions;
+  positions.reserve(cells.size());
   for (const std::string& cell : cells) {
     const auto found = position.find(cell);
     if (found == position.end()) {
-      throw FormatError({.problem = "lacks cell '" + cell + "', which the table of counts has", .file = path});
+      throw FormatError({.problem = "lacks cell '" + cell + "', which the table of counts has", .file = table.path});
     }
-    columns.push_back(found->second);
+    positions.push_back(found->second);
   }
-  return columns;
+  return positions;
 }
 
-/// The table as a measurement of the cells of the counts.
-CellMeasurement measurement_of(const ProteinTable& table, std::string name, std::string columns_attr_name,
-                               const std::vector<std::string>& cells, const std::string& path) {
-  const std::vector<std::size_t> columns = columns_of(table, cells, path);
-  const std::size_t n_proteins = table.proteins.size();
+/// A table of proteins as a measurement of the cells of the counts.
+CellMeasurement measurement_of(const io::CountFile& table, std::string name, std::string columns_attr_name,
+                               const std::vector<std::string>& cells) {
   CellMeasurement out{.name = std::move(name),
-                      .data = std::vector<float>(cells.size() * n_proteins),
+                      .data = std::vector<float>(cells.size() * table.var.index.size()),
                       .columns_attr_name = std::move(columns_attr_name),
-                      .columns = table.proteins};
-  for (std::size_t protein = 0; protein < n_proteins; ++protein) {
-    for (std::size_t cell = 0; cell < cells.size(); ++cell) {
-      out.data[cell * n_proteins + protein] = table.values[protein * table.cells.size() + columns[cell]];
-    }
-  }
+                      .columns = table.var.index};
+  builtin::read_counts(*table.counts).gather_dense(positions_of(cells, table), out.data.data());
   return out;
 }
 
@@ -133,19 +110,17 @@ GeneExpressionDataset load_cite_seq(const std::string& folder, const std::string
   const std::string counts_path = builtin::existing_file(folder, local_name(name, "_rna"));
   const std::string proteins_path = builtin::existing_file(folder, local_name(name, "_adt"));
   const std::string centered_path = builtin::existing_file(folder, local_name(name, "_adt_centered"));
-  const ProteinTable proteins = read_proteins(proteins_path);
-  const ProteinTable centered = read_proteins(centered_path);
-  if (proteins.proteins != centered.proteins) {
+  const io::CountFile proteins = read_by_cell(proteins_path);
+  const io::CountFile centered = read_by_cell(centered_path);
+  if (proteins.var.index != centered.var.index) {
     throw FormatError({.problem = "holds other proteins than " + proteins_path, .file = centered_path});
   }
-  io::CountFile file = builtin::open_count_table(counts_path, ',', builtin::TableLayout::gene_by_cell);
+  io::CountFile file = read_by_cell(counts_path);
   HumanGenes genes = human_genes(file.var.index, counts_path);
   const std::vector<std::string>& cells = file.obs.index;
   PopulateOptions populate;
-  populate.measurements.push_back(
-      measurement_of(proteins, "protein_expression", "protein_names", cells, proteins_path));
-  populate.measurements.push_back(
-      measurement_of(centered, "protein_expression_clr", "protein_names_clr", cells, centered_path));
+  populate.measurements.push_back(measurement_of(proteins, "protein_expression", "protein_names", cells));
+  populate.measurements.push_back(measurement_of(centered, "protein_expression_clr", "protein_names_clr", cells));
   populate.original_genes = genes.positions;
   populate.gene_names = std::move(genes.names);
   populate.cell_names = cells;

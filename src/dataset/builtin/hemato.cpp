@@ -46,9 +46,8 @@ std::vector<double> lineage_of(const io::Frame& cells, const std::string& path) 
 std::vector<std::string> read_gene_list(builtin::TextSource source) {
   const std::string name = source.name;
   std::vector<std::string> genes;
-  builtin::for_each_row(std::move(source), '\t', [&](std::int64_t, const builtin::Fields& fields) {
-    genes.emplace_back(fields.front());
-  });
+  builtin::for_each_row(std::move(source), '\t',
+                        [&](std::int64_t, const builtin::Fields& fields) { genes.emplace_back(fields.front()); });
   if (genes.empty()) throw FormatError({.problem = "lists no genes", .file = name});
   return genes;
 }
@@ -135,7 +134,7 @@ GeneExpressionDataset load_hemato(const std::string& folder, const HematoOptions
   const std::string counts_path = builtin::existing_file(folder, kCounts);
   builtin::TextSource cells_source = builtin::open_packed_text(folder, kArchive, kCells);
   const std::string cells_path = cells_source.name;
-  const io::Frame cells = builtin::read_table(std::move(cells_source), ',');
+  const io::Frame cells = builtin::read_annotation(std::move(cells_source));
   std::vector<std::string> genes = read_gene_list(builtin::open_packed_text(folder, kArchive, kGenes));
   HematoCounts counts(counts_path, genes, cells, cells_path);
   io::Frame kept;

@@ -21,8 +21,8 @@ using builtin::required_column;
 
 constexpr const char* kScviData = "https://github.com/YosefLab/scVI-data/raw/master/";
 
-const std::vector<std::string> kRetinaCellTypes{"RBC",  "MG",   "BC5A", "BC7",  "BC6",  "BC5C", "BC1A", "BC3B",
-                                                "BC1B", "BC2",  "BC5D", "BC3A", "BC5B", "BC4",  "BC8_9"};
+const std::vector<std::string> kRetinaCellTypes{"RBC",  "MG",  "BC5A", "BC7",  "BC6",  "BC5C", "BC1A", "BC3B",
+                                                "BC1B", "BC2", "BC5D", "BC3A", "BC5B", "BC4",  "BC8_9"};
 
 /// Positions of the cell types of the frontal cortex, in the order of its layers.
 constexpr std::array<std::int64_t, 14> kLayerOrder{5, 6, 3, 2, 4, 0, 1, 8, 7, 9, 10, 11, 12, 13};
@@ -182,7 +182,8 @@ GeneExpressionDataset load_prefrontal_cortex_starmap(const std::string& folder) 
   io::CountFile file = io::open_loom(path);
   PopulateOptions options = options_of(file, "Clusters");
   options.cell_types = listed_cell_types(path);
-  options.labels = positions_of(builtin::texts(required_column(file.obs, "Clusters", path)), options.cell_types, path);
+  options.labels =
+      positions_of(builtin::texts(required_column(file.obs, "Clusters", path)), options.cell_types, path);
   add_coordinates(file, options);
   GeneExpressionDataset dataset = populated(file, std::move(options));
   builtin::drop_empty_cells(dataset);

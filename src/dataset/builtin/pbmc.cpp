@@ -53,8 +53,8 @@ PbmcMatch match_cells(const GeneExpressionDataset& dataset, const PbmcMetadata& 
   for (std::size_t cell = 0; cell < barcodes.size(); ++cell) {
     cells[dataset.batch_indices()[cell]].emplace(barcodes[cell], static_cast<std::int64_t>(cell));
   }
-  const std::vector<std::int64_t> batches = builtin::whole_numbers(
-      builtin::required_column(metadata.design, "batchpbmc4k", metadata.path), metadata.path);
+  const std::vector<std::int64_t> batches =
+      builtin::whole_numbers(builtin::required_column(metadata.design, "batchpbmc4k", metadata.path), metadata.path);
   PbmcMatch match;
   for (std::size_t row = 0; row < metadata.barcodes.size(); ++row) {
     std::string barcode = metadata.barcodes[row];
@@ -92,13 +92,12 @@ CellMeasurement measurement_of_rows(const io::Frame& frame, const std::string& n
 
 void annotate_cells(GeneExpressionDataset& dataset, const PbmcMetadata& metadata, const PbmcMatch& match) {
   dataset.update_cells(match.cells);
-  dataset.initialize_cell_attribute(
-      builtin::column_of("labels", dataset_detail::take(metadata.clusters, match.rows)), true);
+  dataset.initialize_cell_attribute(builtin::column_of("labels", dataset_detail::take(metadata.clusters, match.rows)),
+                                    true);
   dataset.initialize_mapped_attribute("labels", "cell_types", metadata.cluster_names);
   dataset.remap_categorical_attributes({"labels"});
   const auto add = [&](const io::Frame& frame, const std::string& name, const std::string& columns_name) {
-    dataset.initialize_cell_measurement(
-        measurement_of_rows(frame, name, columns_name, match.rows, metadata.path));
+    dataset.initialize_cell_measurement(measurement_of_rows(frame, name, columns_name, match.rows, metadata.path));
   };
   add(metadata.raw_qc, "qc", "qc_names");
   add(metadata.normalized_qc, "normalized_qc", "normalized_qc_names");
@@ -108,7 +107,7 @@ void annotate_cells(GeneExpressionDataset& dataset, const PbmcMetadata& metadata
 
 /// Keeps the genes that the table has, and makes its columns attributes of theirs.
 void annotate_genes(GeneExpressionDataset& dataset, const std::string& path) {
-  const io::Frame table = builtin::read_table(builtin::open_text(path), ',');
+  const io::Frame table = builtin::read_annotation(builtin::open_text(path));
   const std::vector<std::string> names = builtin::texts(builtin::required_column(table, "ENSG", path));
   std::unordered_map<std::string, std::int64_t> row_of;
   for (std::size_t row = 0; row < names.size(); ++row) row_of.emplace(names[row], static_cast<std::int64_t>(row));
@@ -123,7 +122,8 @@ void annotate_genes(GeneExpressionDataset& dataset, const std::string& path) {
   if (genes.empty()) throw FormatError({.problem = "has no gene of the 10x data sets", .file = path});
   dataset.update_genes(genes);
   for (const io::Column& column : table.columns) {
-    if (column.name != "ENSG") dataset.initialize_gene_attribute(dataset_detail::take(column, rows));
+    if (!column.name.empty() && column.name != "ENSG")
+      dataset.initialize_gene_attribute(dataset_detail::take(column, rows));
   }
 }
 
@@ -146,8 +146,8 @@ std::vector<std::int64_t> chosen_populations(const PurifiedPbmcOptions& options)
 }  // namespace
 
 const std::vector<std::string>& purified_pbmc_populations() {
-  static const std::vector<std::string> names{"cd4_t_helper", "regulatory_t",    "naive_t", "memory_t",
-                                              "cytotoxic_t",  "naive_cytotoxic", "b_cells", "cd4_t_helper",
+  static const std::vector<std::string> names{"cd4_t_helper", "regulatory_t",    "naive_t",       "memory_t",
+                                              "cytotoxic_t",  "naive_cytotoxic", "b_cells",       "cd4_t_helper",
                                               "cd34",         "cd56_nk",         "cd14_monocytes"};
   return names;
 }
@@ -260,9 +260,10 @@ Definition purified_pbmc_definition() {
             check(options);
             return [options](const std::string& folder) { return load_purified_pbmc(folder, options); };
           },
-          .files = [](const OptionValues& values) {
-            return population_files({.subset_datasets = values.numbers("subset_datasets")});
-          }};
+          .files =
+              [](const OptionValues& values) {
+                return population_files({.subset_datasets = values.numbers("subset_datasets")});
+              }};
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "scvi/core/interrupt.hpp"
 #include "scvi/core/text.hpp"
 #include "scvi/io/archive.hpp"
+#include "scvi/io/delimited.hpp"
 #include "scvi/io/line_reader.hpp"
 
 namespace scvi::builtin {
@@ -79,10 +80,10 @@ double number_in(std::string_view text, const std::string& source, std::int64_t 
 
 void require_fields(const Fields& fields, std::size_t wanted, const std::string& source, std::int64_t line) {
   if (fields.size() == wanted) return;
-  throw FormatError({.problem = "has " + std::to_string(fields.size()) + " fields, but the header has " +
-                                std::to_string(wanted),
-                     .file = source,
-                     .field = "line " + std::to_string(line)});
+  throw FormatError(
+      {.problem = "has " + std::to_string(fields.size()) + " fields, but the header has " + std::to_string(wanted),
+       .file = source,
+       .field = "line " + std::to_string(line)});
 }
 
 io::Column typed_column(std::string name, std::vector<std::string> values) {
@@ -99,31 +100,8 @@ io::Column typed_column(std::string name, std::vector<std::string> values) {
   return {std::move(name), std::vector<std::int64_t>(numbers.begin(), numbers.end()), {}};
 }
 
-io::Frame read_table(TextSource source, char separator) {
-  const std::string name = source.name;
-  std::vector<std::string> names;
-  std::vector<std::vector<std::string>> columns;
-  for_each_row(std::move(source), separator, [&](std::int64_t line, const Fields& fields) {
-    if (names.empty()) {
-      names.assign(fields.begin(), fields.end());
-      columns.resize(names.size());
-      return;
-    }
-    require_fields(fields, names.size(), name, line);
-    for (std::size_t at = 0; at < fields.size(); ++at) columns[at].emplace_back(fields[at]);
-  });
-  if (names.empty()) throw FormatError({.problem = "is empty", .file = name});
-  io::Frame frame;
-  const bool has_index = names.front().empty();
-  if (has_index) frame.index = std::move(columns.front());
-  for (std::size_t at = has_index ? 1 : 0; at < names.size(); ++at) {
-    frame.columns.push_back(typed_column(names[at], std::move(columns[at])));
-  }
-  if (frame.columns.empty()) throw FormatError({.problem = "has no columns with a name", .file = name});
-  if (!has_index) {
-    for (std::int64_t row = 0; row < frame.columns.front().size(); ++row) frame.index.push_back(std::to_string(row));
-  }
-  return frame;
+io::Frame read_annotation(TextSource source) {
+  return io::read_table(std::move(source.stream), {.separator = ',', .index_column = -1});
 }
 
 std::vector<double> TransposedCounts::variances() const {
@@ -230,14 +208,14 @@ std::vector<std::string> texts(const io::Column& column) {
 }
 
 std::pair<std::vector<std::string>, std::vector<std::int64_t>> categories_of(const io::Column& column,
-                                                                            const std::string& path) {
+                                                                             const std::string& path) {
   io::Categorical categorical = column.as_categorical();
   const auto none = std::find(categorical.codes.begin(), categorical.codes.end(), -1);
   if (none != categorical.codes.end()) {
-    throw FormatError({.problem = "is missing",
-                       .file = path,
-                       .field = "column '" + column.name + "', row " +
-                                std::to_string(none - categorical.codes.begin() + 1)});
+    throw FormatError(
+        {.problem = "is missing",
+         .file = path,
+         .field = "column '" + column.name + "', row " + std::to_string(none - categorical.codes.begin() + 1)});
   }
   return {std::move(categorical.categories), {categorical.codes.begin(), categorical.codes.end()}};
 }

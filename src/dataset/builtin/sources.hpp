@@ -50,14 +50,8 @@ inline io::Column column_of(std::string name, io::Column::Values values) {
 /// Text as numbers where all of it is; whole ones where all of them are.
 io::Column typed_column(std::string name, std::vector<std::string> values);
 
-/// A text table with a header as columns of numbers or text. A first column without a name becomes the index.
-io::Frame read_table(TextSource source, char separator);
-
-/// Which way round a table of counts is.
-enum class TableLayout { gene_by_cell, cell_by_gene };
-
-/// A text table of counts with names in its first line and first column.
-io::CountFile open_count_table(const std::string& path, char separator, TableLayout layout);
+/// A table of annotation with commas and a header; no column is taken for names.
+io::Frame read_annotation(TextSource source);
 
 /// Collects counts gene by gene and gives them cell by cell.
 class TransposedCounts {
@@ -109,7 +103,7 @@ std::vector<std::string> texts(const io::Column& column);
 /// A text column as categories in byte order, and the category of each row.
 /// @throws FormatError when a row has none
 std::pair<std::vector<std::string>, std::vector<std::int64_t>> categories_of(const io::Column& column,
-                                                                            const std::string& path);
+                                                                             const std::string& path);
 
 /// The columns of a frame, but for those named.
 std::vector<io::Column> columns_but(const io::Frame& frame, const std::vector<std::string>& left_out);

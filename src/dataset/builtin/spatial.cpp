@@ -7,6 +7,7 @@
 #include "definition.hpp"
 #include "scvi/core/error.hpp"
 #include "scvi/dataset/builtin.hpp"
+#include "scvi/io/delimited.hpp"
 #include "scvi/io/xlsx.hpp"
 #include "sources.hpp"
 
@@ -23,7 +24,8 @@ constexpr const char* kUnnamedColumn = "Unnamed: 0";
 /// Spots in rows, genes in columns.
 GeneExpressionDataset load_spots(const std::string& folder, const std::string& name) {
   const std::string path = builtin::existing_file(folder, name);
-  io::CountFile file = builtin::open_count_table(path, '\t', builtin::TableLayout::cell_by_gene);
+  io::CountFile file =
+      io::read_delimited_counts(path, {.separator = '\t', .gene_by_cell = false, .allow_duplicate_names = true});
   PopulateOptions populate;
   populate.gene_names = file.var.index;
   populate.cell_names = file.obs.index;
@@ -140,7 +142,7 @@ GeneExpressionDataset load_seqfish_plus(const std::string& folder, const SeqFish
   const std::string prefix = cortex ? "cortex_svz" : "ob";
   builtin::TextSource source = builtin::open_packed_text(folder, kSeqFishPlus, prefix + "_cellcentroids.csv");
   const std::string cells_path = source.name;
-  const io::Frame cells = builtin::read_table(std::move(source), ',');
+  const io::Frame cells = builtin::read_annotation(std::move(source));
   SeqFishPlusCounts counts = read_seqfish_plus(
       builtin::open_packed_text(folder, kSeqFishPlus, prefix + "_counts.csv"), options.reference_0_6_3);
   const auto column = [&](const std::string& name) -> const io::Column& {

@@ -27,9 +27,12 @@ struct TenXRecord {
 };
 
 constexpr TenXRecord kRecords[] = {
-    {"frozen_pbmc_donor_a", "1.1.0", "human", "blood cells, frozen, donor A; Chromium v1", 2900, 32738, false, kZheng},
-    {"frozen_pbmc_donor_b", "1.1.0", "human", "blood cells, frozen, donor B; Chromium v1", 7783, 32738, false, kZheng},
-    {"frozen_pbmc_donor_c", "1.1.0", "human", "blood cells, frozen, donor C; Chromium v1", 9519, 32738, false, kZheng},
+    {"frozen_pbmc_donor_a", "1.1.0", "human", "blood cells, frozen, donor A; Chromium v1", 2900, 32738, false,
+     kZheng},
+    {"frozen_pbmc_donor_b", "1.1.0", "human", "blood cells, frozen, donor B; Chromium v1", 7783, 32738, false,
+     kZheng},
+    {"frozen_pbmc_donor_c", "1.1.0", "human", "blood cells, frozen, donor C; Chromium v1", 9519, 32738, false,
+     kZheng},
     {"fresh_68k_pbmc_donor_a", "1.1.0", "human", "blood cells, fresh, donor A; Chromium v1", 68579, 32738, false,
      kZheng},
     {"cd14_monocytes", "1.1.0", "human", "purified CD14+ monocytes; Chromium v1", 2612, 32738, false, kZheng},
@@ -76,8 +79,8 @@ const TenXRecord& record_of(const std::string& name) {
   for (const TenXRecord& record : kRecords) {
     if (record.name == name) return record;
   }
-  throw InputError({.problem = "there is no 10x data set '" + name + "'",
-                    .remedy = suggest(name, available_10x_datasets())});
+  throw InputError(
+      {.problem = "there is no 10x data set '" + name + "'", .remedy = suggest(name, available_10x_datasets())});
 }
 
 /// From Cell Ranger 3 on, matrices hold features of several kinds.
@@ -109,9 +112,8 @@ std::vector<std::int64_t> batches_of(const std::vector<std::string>& barcodes, c
       const char* end = barcode.data() + barcode.size();
       const auto [stop, error] = std::from_chars(barcode.data() + dash + 1, end, number);
       if (error != std::errc() || stop != end || number < 1 || number > kMaxCategories) {
-        throw FormatError({.problem = "does not end in the number of a batch",
-                           .file = path,
-                           .field = "barcode '" + barcode + "'"});
+        throw FormatError(
+            {.problem = "does not end in the number of a batch", .file = path, .field = "barcode '" + barcode + "'"});
       }
     }
     batches.push_back(number - 1);
