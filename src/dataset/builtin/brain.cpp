@@ -9,6 +9,7 @@
 #include "scvi/core/error.hpp"
 #include "scvi/core/interrupt.hpp"
 #include "scvi/dataset/builtin.hpp"
+#include "scvi/io/tenx.hpp"
 #include "sources.hpp"
 
 namespace scvi {
@@ -105,7 +106,7 @@ void check(const BrainLargeOptions& options) {
 GeneExpressionDataset load_brain_large(const std::string& folder, const BrainLargeOptions& options) {
   check(options);
   const std::string path = builtin::existing_file(folder, options.filename);
-  io::CountFile file = io::open_tenx_h5(path);
+  io::CountFile file = io::read_tenx_h5(path);
   io::MatrixReader& counts = *file.counts;
   const std::int64_t n_cells = counts.info().n_rows;
   const std::int64_t n_sample = std::min(options.sample_size_gene_var, n_cells);

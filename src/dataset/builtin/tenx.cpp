@@ -1,11 +1,12 @@
 // The data sets of 10x Genomics that scVI's Dataset10X knows by name.
 
-#include <charconv>
+#include <filesystem>
 
 #include "definition.hpp"
 #include "scvi/core/error.hpp"
 #include "scvi/core/text.hpp"
 #include "scvi/dataset/builtin.hpp"
+#include "scvi/io/tenx.hpp"
 #include "sources.hpp"
 
 namespace scvi {
@@ -101,24 +102,12 @@ CatalogueFile archive_of(const TenXRecord& record, TenXType type) {
                  "_" + archive};
 }
 
-/// The number behind the barcode is the batch, counted from 1; barcodes without one are of batch 0.
-std::vector<std::int64_t> batches_of(const std::vector<std::string>& barcodes, const std::string& path) {
-  std::vector<std::int64_t> batches;
-  batches.reserve(barcodes.size());
-  for (const std::string& barcode : barcodes) {
-    const std::size_t dash = barcode.rfind('-');
-    std::int64_t number = 1;
-    if (dash != std::string::npos) {
-      const char* end = barcode.data() + barcode.size();
-      const auto [stop, error] = std::from_chars(barcode.data() + dash + 1, end, number);
-      if (error != std::errc() || stop != end || number < 1 || number > kMaxCategories) {
-        throw FormatError(
-            {.problem = "does not end in the number of a batch", .file = path, .field = "barcode '" + barcode + "'"});
-      }
-    }
-    batches.push_back(number - 1);
-  }
-  return batches;
+/// The archive, or what somebody has unpacked it to.
+std::string archive_or_folder(const std::string& folder, const std::string& archive) {
+  const std::filesystem::path unpacked = std::filesystem::path(folder) / archive.substr(0, archive.find(".tar"));
+  const bool packed = std::filesystem::exists(std::filesystem::path(folder) / archive);
+  return !packed && std::filesystem::is_directory(unpacked) ? unpacked.string()
+                                                            : builtin::existing_file(folder, archive);
 }
 
 }  // namespace
@@ -130,6 +119,29 @@ const std::vector<std::string>& available_10x_datasets() {
     return out;
   }();
   return names;
+}
+
+GeneExpressionDataset load_10x_dataset(const std::string& folder, const std::string& name,
+                                       const Dataset10XOptions& options) {
+  const std::string archive = archive_of(record_of(name), options.type).name;
+  io::CountFile file = io::read_tenx(archive_or_folder(folder, archive),
+                                     {.measurement_names_column = options.measurement_names_column});
+  PopulateOptions populate;
+  if (const io::Column* batches = file.obs.find("batch_indices")) {
+    populate.batch_indices = builtin::whole_numbers(*batches, file.path);
+  }
+  populate.gene_names = std::move(file.var.index);
+  populate.gene_attributes = std::move(file.var.columns);
+  populate.cell_attributes = builtin::columns_but(file.obs, {"batch_indices"});
+  populate.cell_attributes.push_back(builtin::column_of("barcodes", file.obs.index));
+  populate.cell_names = std::move(file.obs.index);
+  for (const io::CellTable& table : file.tables) populate.measurements.push_back(builtin::measurement_of(table));
+  CountMatrix counts = builtin::read_counts(*file.counts);
+  if (options.dense) counts = counts.to_dense();
+  GeneExpressionDataset dataset;
+  dataset.populate_from_data(std::move(counts), std::move(populate));
+  builtin::drop_empty_cells(dataset);
+  return dataset;
 }
 
 namespace builtin {
