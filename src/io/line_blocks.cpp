@@ -16,7 +16,10 @@ namespace scvi::io {
 namespace {
 
 constexpr std::size_t kBlockBytes = std::size_t{512} << 10;
-constexpr std::size_t kBlocksAhead = 16;
+/// Text that is read ahead, and that is handed out at once.
+constexpr std::size_t kBytesAhead = 16 * kBlockBytes;
+/// Larger blocks, made for a huge line, are not kept.
+constexpr std::size_t kLargestSpare = 4 * kBlockBytes;
 
 }  // namespace
 
@@ -49,7 +52,7 @@ void LineBlocks::start_thread() {
 bool LineBlocks::next(TextBlock& block) {
   if (!thread_.joinable()) return read_block(block);
   std::unique_lock lock(mutex_);
-  spare_.push_back(std::move(block));
+  if (block.bytes_.size() <= kLargestSpare) spare_.push_back(std::move(block));
   changed_.wait(lock, [&] { return !ready_.empty() || finished_; });
   if (ready_.empty()) {
     if (error_) std::rethrow_exception(error_);
@@ -57,8 +60,16 @@ bool LineBlocks::next(TextBlock& block) {
   }
   block = std::move(ready_.front());
   ready_.pop_front();
+  ready_bytes_ -= block.text().size();
   changed_.notify_all();
   return true;
+}
+
+std::size_t LineBlocks::next_batch(std::vector<TextBlock>& blocks) {
+  std::size_t count = 0;
+  std::size_t bytes = 0;
+  while (count < blocks.size() && bytes < kBytesAhead && next(blocks[count])) bytes += blocks[count++].text().size();
+  return count;
 }
 
 void LineBlocks::read_ahead() {
@@ -67,7 +78,7 @@ void LineBlocks::read_ahead() {
       TextBlock block;
       {
         std::unique_lock lock(mutex_);
-        changed_.wait(lock, [&] { return stop_ || ready_.size() < kBlocksAhead; });
+        changed_.wait(lock, [&] { return stop_ || ready_bytes_ < kBytesAhead; });
         if (stop_) return;
         if (!spare_.empty()) {
           block = std::move(spare_.back());
@@ -76,10 +87,12 @@ void LineBlocks::read_ahead() {
       }
       const bool more = read_block(block);
       const std::lock_guard lock(mutex_);
-      if (more)
+      if (more) {
+        ready_bytes_ += block.text().size();
         ready_.push_back(std::move(block));
-      else
+      } else {
         finished_ = true;
+      }
       changed_.notify_all();
       if (!more) return;
     }

@@ -43,6 +43,8 @@ class LineBlocks {
   /// The next block, or false at the end. The memory of what `block` held is used again.
   /// @throws what the stream throws, and FormatError for lines beyond kMaxLineBytes and for UTF-16
   bool next(TextBlock& block);
+  /// Fills `blocks` from the front with the next ones, fewer where lines are huge. Returns how many: 0 at the end.
+  std::size_t next_batch(std::vector<TextBlock>& blocks);
 
  private:
   std::unique_ptr<ByteStream> stream_;
@@ -54,6 +56,7 @@ class LineBlocks {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<TextBlock> ready_;
+  std::size_t ready_bytes_ = 0;
   std::vector<TextBlock> spare_;
   std::exception_ptr error_;
   bool finished_ = false;

@@ -293,11 +293,8 @@ class MatrixMarketFile {
       parser.parse(rest_, parsed[0]);
       take(parsed[0]);
     }
-    while (true) {
+    while (const std::size_t count = blocks_.next_batch(blocks)) {
       throw_if_interrupted();
-      std::size_t count = 0;
-      while (count < kBlocksAtOnce && blocks_.next(blocks[count])) ++count;
-      if (count == 0) break;
       parallel_for(static_cast<std::int64_t>(count), 1, [&](std::int64_t at, std::int64_t) {
         parser.parse(blocks[static_cast<std::size_t>(at)].text(), parsed[static_cast<std::size_t>(at)]);
       });
