@@ -23,7 +23,8 @@ struct TrainCommand {
   std::string model = "vae";
   std::map<std::string, std::string> hyperparameters;  // as typed, by name
 
-  AnnDataOptions load;
+  LoadOptions load;
+  std::string layer;
   bool make_unique = false;
   std::int64_t n_top_genes = 0;
   std::string gene_selection = "variance";

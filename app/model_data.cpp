@@ -76,7 +76,7 @@ Split split_of(const io::Column& column, const GeneExpressionDataset& dataset, c
 std::shared_ptr<GeneExpressionDataset> load_for_model(const io::H5adFile& file, const SavedModel& saved,
                                                       const ModelDataOptions& options) {
   const DataDescription& data = saved.data;
-  AnnDataOptions load;
+  LoadOptions load;
   load.layer = options.layer_given ? options.layer : data.layer;
   load.genes = data.gene_names;
   for (const auto& [name, value] : saved.training) {

@@ -123,18 +123,23 @@ void write_matrix(Hdf5File& file, h5ad::ElementWriter& writer, const H5adContent
   else
     sink = std::make_unique<CsrSink>(file, writer, n_cols, compression);
   std::int64_t written = 0;
-  CsrBlock block;
-  for (block.clear(); contents.next_rows(block); block.clear()) {
+  const auto refuse = [&](const std::string& got) {
+    throw InputError({.problem = "got " + got + " rows for the " + std::to_string(n_rows) + " of obs", .field = "X"});
+  };
+  const auto write = [&](const CsrBlock& block) {
     throw_if_interrupted();
     check_block(block, n_cols);
     written += block.n_rows();
-    if (written > n_rows) break;
+    if (written > n_rows) refuse("more");
     sink->append(block);
+  };
+  if (contents.rows != nullptr) {
+    contents.rows->for_each_block(write);
+  } else {
+    CsrBlock block;
+    for (block.clear(); contents.next_rows(block); block.clear()) write(block);
   }
-  if (written != n_rows)
-    throw InputError({.problem = (written > n_rows ? "got more" : "got only " + std::to_string(written)) +
-                                 " rows for the " + std::to_string(n_rows) + " of obs",
-                      .field = "X"});
+  if (written != n_rows) refuse("only " + std::to_string(written));
   sink->finish(n_rows);
 }
 
@@ -158,7 +163,7 @@ void write_h5ad(const std::string& path, const H5adContents& contents, Overwrite
   writer.tag("/", "anndata", "0.1.0");
   writer.write_frame("obs", contents.obs);
   writer.write_frame("var", contents.var);
-  if (contents.next_rows) write_matrix(file, writer, contents, filter);
+  if (contents.next_rows || contents.rows != nullptr) write_matrix(file, writer, contents, filter);
   write_arrays(writer, "obsm", contents.obsm, contents.obs.n_rows());
   write_arrays(writer, "varm", contents.varm, contents.var.n_rows());
   for (const char* group : {"layers", "obsp", "varp"}) writer.make_dictionary(group);

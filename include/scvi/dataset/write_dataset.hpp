@@ -1,0 +1,15 @@
+#pragma once
+
+#include <string>
+
+#include "scvi/core/atomic_file.hpp"
+#include "scvi/dataset/gene_expression_dataset.hpp"
+
+namespace scvi {
+
+/// Writes a data set as .h5ad: counts in X, batches and cell types as the obs columns "batch" and "cell_type" (the
+/// latter only when there are labels), the attributes in obs and var, measurements in obsm with the names of their
+/// columns in uns. Cells and genes without names are numbered. The file appears whole or not at all.
+void write_dataset_h5ad(const GeneExpressionDataset& dataset, const std::string& path, Overwrite overwrite);
+
+}  // namespace scvi
