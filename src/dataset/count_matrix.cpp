@@ -66,13 +66,28 @@ void set_width(Values& values, std::size_t width) {
 
 template <class Values>
 void narrow(Values& values) {
-  const std::size_t width = std::visit(
-      [](const auto& stored) {
-        using T = typename std::decay_t<decltype(stored)>::value_type;
-        return width_needed<T>(stored);
-      },
-      values);
-  if (width < values.index()) set_width(values, width);
+  constexpr std::uint16_t kLargest8Bit = std::numeric_limits<std::uint8_t>::max();
+  if (const auto* wide = std::get_if<std::vector<std::uint16_t>>(&values)) {
+    const bool needed = std::any_of(wide->begin(), wide->end(), [](std::uint16_t v) { return v > kLargest8Bit; });
+    if (!needed) set_width(values, 0);
+  } else if (const auto* wider = std::get_if<std::vector<float>>(&values)) {
+    set_width(values, width_needed<float>(*wider));
+  }
+}
+
+/// Drops what lies behind `size` and gives back memory when less than half of it is still used; the copy that this
+/// takes is then small beside what was there.
+template <class Items>
+void shorten(Items& items, std::int64_t size) {
+  items.resize(static_cast<std::size_t>(size));
+  if (items.capacity() / 2 > items.size()) items.shrink_to_fit();
+}
+
+/// Moves [first, last) up to `to`. @return where the moved items end
+template <class Items>
+std::int64_t move_up(Items& items, std::int64_t first, std::int64_t last, std::int64_t to) {
+  if (to != first) std::move(items.begin() + first, items.begin() + last, items.begin() + to);
+  return to + last - first;
 }
 
 /// Gives back reserved memory where it is worth a copy.
@@ -89,6 +104,13 @@ template <class Indices>
 Indices empty_indices(std::int64_t n_genes) {
   if (n_genes <= kMaxGenesIn16Bits) return std::vector<std::uint16_t>{};
   return std::vector<std::int32_t>{};
+}
+
+/// Stores gene indices in 16 bits when the genes that are left allow it.
+template <class Indices>
+void narrow_indices(Indices& indices, std::int64_t n_genes) {
+  if (indices.index() == 0 || n_genes > kMaxGenesIn16Bits) return;
+  indices = std::visit([](const auto& wide) -> Indices { return converted<std::uint16_t>(wide); }, indices);
 }
 
 std::size_t checked_product(std::int64_t n_cells, std::int64_t n_genes) {
@@ -159,6 +181,26 @@ void accumulate_offsets(std::vector<std::int64_t>& indptr) {
 
 bool strictly_increasing(std::span<const std::int64_t> numbers) {
   return std::adjacent_find(numbers.begin(), numbers.end(), std::greater_equal<>()) == numbers.end();
+}
+
+/// new_gene[old gene], -1 for those left out.
+std::vector<std::int32_t> new_positions(std::span<const std::int64_t> genes, std::int64_t n_genes) {
+  std::vector<std::int32_t> new_gene(static_cast<std::size_t>(n_genes), -1);
+  for (std::size_t i = 0; i < genes.size(); ++i) {
+    assert(genes[i] >= 0 && genes[i] < n_genes && new_gene[genes[i]] == -1);
+    new_gene[genes[i]] = static_cast<std::int32_t>(i);
+  }
+  return new_gene;
+}
+
+/// Puts the entries of one row into the order of their genes.
+template <class Index, class Value>
+void sort_entries(Index* genes, Value* values, std::int64_t n, std::vector<std::pair<Index, Value>>& buffer) {
+  if (std::is_sorted(genes, genes + n)) return;
+  buffer.clear();
+  for (std::int64_t i = 0; i < n; ++i) buffer.emplace_back(genes[i], values[i]);
+  std::sort(buffer.begin(), buffer.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  for (std::int64_t i = 0; i < n; ++i) std::tie(genes[i], values[i]) = buffer[static_cast<std::size_t>(i)];
 }
 
 }  // namespace
@@ -284,7 +326,41 @@ std::vector<double> CountMatrix::cell_totals() const {
   return totals;
 }
 
-CountMatrix CountMatrix::select_cells(std::span<const std::int64_t> cells) const {
+std::vector<double> CountMatrix::cell_totals(std::span<const std::int64_t> genes) const {
+  const std::vector<std::int32_t> new_gene = new_positions(genes, n_genes_);
+  std::vector<double> totals(static_cast<std::size_t>(n_cells_));
+  parallel_for(n_cells_, cells_per_chunk(n_genes_), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t cell = begin; cell < end; ++cell) {
+      double total = 0;
+      for_each_nonzero(cell, [&](std::int64_t gene, float count) { total += new_gene[gene] >= 0 ? count : 0.0F; });
+      totals[cell] = total;
+    }
+  });
+  return totals;
+}
+
+CountMatrix CountMatrix::select_cells(std::span<const std::int64_t> cells) && {
+  if (!strictly_increasing(cells)) return std::as_const(*this).select_cells(cells);
+  const auto move_rows_up = [&](auto& items) {
+    std::int64_t to = 0;
+    for (const std::int64_t cell : cells) to = move_up(items, first_entry(cell), first_entry(cell + 1), to);
+    shorten(items, to);
+  };
+  std::visit(move_rows_up, values_);
+  n_cells_ = static_cast<std::int64_t>(cells.size());
+  if (sparse_) {
+    std::visit(move_rows_up, indices_);
+    // Offsets are read ahead of where they are written, or hold their old value there.
+    for (std::size_t i = 0; i < cells.size(); ++i) {
+      indptr_[i + 1] = indptr_[i] + (indptr_[cells[i] + 1] - indptr_[cells[i]]);
+    }
+    shorten(indptr_, n_cells_ + 1);
+  }
+  narrow(values_);
+  return std::move(*this);
+}
+
+CountMatrix CountMatrix::select_cells(std::span<const std::int64_t> cells) const& {
   const auto n = static_cast<std::int64_t>(cells.size());
   CountMatrix out;
   out.n_cells_ = n;
@@ -316,73 +392,74 @@ CountMatrix CountMatrix::select_cells(std::span<const std::int64_t> cells) const
   return out;
 }
 
-CountMatrix CountMatrix::select_genes(std::span<const std::int64_t> genes) const {
-  std::vector<std::int32_t> new_gene(static_cast<std::size_t>(n_genes_), -1);
-  for (std::size_t i = 0; i < genes.size(); ++i) {
-    assert(genes[i] >= 0 && genes[i] < n_genes_ && new_gene[genes[i]] == -1);
-    new_gene[genes[i]] = static_cast<std::int32_t>(i);
-  }
-  CountMatrix out;
-  out.n_cells_ = n_cells_;
-  out.n_genes_ = static_cast<std::int64_t>(genes.size());
-  out.sparse_ = sparse_;
+CountMatrix CountMatrix::select_genes(std::span<const std::int64_t> genes) const& {
+  const Part part{this, {genes.begin(), genes.end()}, nullptr};
+  if (genes.empty()) return CountMatrix(*this).select_genes(genes);
+  return concatenate(std::span(&part, 1));
+}
 
-  if (!sparse_) {
-    out.values_ = std::visit(
-        [&](const auto& from) -> Values {
-          std::decay_t<decltype(from)> to(static_cast<std::size_t>(n_cells_) * genes.size());
-          parallel_for(n_cells_, cells_per_chunk(out.n_genes_), [&](std::int64_t begin, std::int64_t end) {
-            for (std::int64_t cell = begin; cell < end; ++cell) {
-              const auto* row = from.data() + cell * n_genes_;
-              for (std::size_t i = 0; i < genes.size(); ++i) to[cell * genes.size() + i] = row[genes[i]];
+CountMatrix CountMatrix::select_genes(std::span<const std::int64_t> genes) && {
+  const auto n_genes = static_cast<std::int64_t>(genes.size());
+  const std::vector<std::int32_t> new_gene = new_positions(genes, n_genes_);
+  const std::int64_t chunk = cells_per_chunk(sparse_ ? n_genes_ / 8 : n_genes_);
+  std::vector<std::int64_t> kept(static_cast<std::size_t>(n_cells_) + 1, 0);  // entries per cell, at 1..
+
+  // First every chunk closes its own gaps, then the chunks move up one after the other.
+  const auto in_chunks = [&](auto&& close_gaps) {
+    parallel_for(n_cells_, chunk, [&](std::int64_t begin, std::int64_t end) {
+      std::int64_t to = first_entry(begin);
+      for (std::int64_t cell = begin; cell < end; ++cell) to += kept[cell + 1] = close_gaps(cell, to);
+    });
+    accumulate_offsets(kept);
+  };
+  const auto move_chunks_up = [&](auto& items) {
+    for (std::int64_t begin = 0; begin < n_cells_; begin += chunk) {
+      const std::int64_t length = kept[std::min(begin + chunk, n_cells_)] - kept[begin];
+      move_up(items, first_entry(begin), first_entry(begin) + length, kept[begin]);
+    }
+    shorten(items, kept.back());
+  };
+
+  if (sparse_) {
+    std::visit(
+        [&](auto& indices, auto& values) {
+          using Index = typename std::decay_t<decltype(indices)>::value_type;
+          using Value = typename std::decay_t<decltype(values)>::value_type;
+          in_chunks([&](std::int64_t cell, const std::int64_t first) {
+            std::int64_t to = first;
+            for (std::int64_t at = indptr_[cell]; at < indptr_[cell + 1]; ++at) {
+              const std::int32_t gene = new_gene[indices[at]];
+              if (gene < 0) continue;
+              indices[to] = static_cast<Index>(gene);
+              values[to++] = values[at];
             }
+            thread_local std::vector<std::pair<Index, Value>> buffer;
+            sort_entries(indices.data() + first, values.data() + first, to - first, buffer);
+            return to - first;
           });
-          return to;
+        },
+        indices_, values_);
+    std::visit(move_chunks_up, indices_);
+  } else {
+    std::visit(
+        [&](auto& values) {
+          in_chunks([&](std::int64_t cell, std::int64_t first) {
+            thread_local std::decay_t<decltype(values)> row;
+            row.assign(values.begin() + cell * n_genes_, values.begin() + (cell + 1) * n_genes_);
+            for (std::int64_t i = 0; i < n_genes; ++i) values[first + i] = row[genes[i]];
+            return n_genes;
+          });
         },
         values_);
-    narrow(out.values_);
-    return out;
   }
-
-  out.indptr_.assign(static_cast<std::size_t>(n_cells_) + 1, 0);
-  const std::int64_t chunk = cells_per_chunk(n_genes_ / 8);
-  parallel_for(n_cells_, chunk, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t cell = begin; cell < end; ++cell) {
-      for_each_nonzero(cell, [&](std::int64_t gene, float) { out.indptr_[cell + 1] += new_gene[gene] >= 0; });
-    }
-  });
-  accumulate_offsets(out.indptr_);
-  const auto n_kept = static_cast<std::size_t>(out.indptr_.back());
-  const bool keeps_order = strictly_increasing(genes);
-  out.indices_ = empty_indices<Indices>(out.n_genes_);
-  std::visit([&](auto& indices) { indices.resize(n_kept); }, out.indices_);
-  out.values_ = std::visit([&](const auto& from) -> Values { return std::decay_t<decltype(from)>(n_kept); }, values_);
-
-  std::visit(
-      [&](auto& to_indices, auto& to_values) {
-        using Index = typename std::decay_t<decltype(to_indices)>::value_type;
-        using Value = typename std::decay_t<decltype(to_values)>::value_type;
-        parallel_for(n_cells_, chunk, [&](std::int64_t begin, std::int64_t end) {
-          std::vector<std::pair<std::int32_t, Value>> row;
-          for (std::int64_t cell = begin; cell < end; ++cell) {
-            row.clear();
-            for_each_nonzero(cell, [&](std::int64_t gene, float count) {
-              if (new_gene[gene] >= 0) row.emplace_back(new_gene[gene], static_cast<Value>(count));
-            });
-            if (!keeps_order) {
-              std::sort(row.begin(), row.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-            }
-            std::int64_t at = out.indptr_[cell];
-            for (const auto& [gene, count] : row) {
-              to_indices[at] = static_cast<Index>(gene);
-              to_values[at++] = count;
-            }
-          }
-        });
-      },
-      out.indices_, out.values_);
-  narrow(out.values_);
-  return out;
+  std::visit(move_chunks_up, values_);
+  if (sparse_) {
+    indptr_ = std::move(kept);
+    narrow_indices(indices_, n_genes);
+  }
+  n_genes_ = n_genes;
+  narrow(values_);
+  return std::move(*this);
 }
 
 CountMatrix CountMatrix::to_sparse() const {
@@ -439,51 +516,101 @@ CountMatrix CountMatrix::to_dense() const {
 }
 
 CountMatrix CountMatrix::concatenate(std::span<const CountMatrix* const> parts) {
+  std::vector<Part> whole;
+  for (const CountMatrix* part : parts) whole.push_back({part, {}, nullptr});
+  return concatenate(whole);
+}
+
+CountMatrix CountMatrix::concatenate(std::span<const Part> parts) {
   if (parts.empty()) return {};
+  const auto n_genes_of = [](const Part& part) {
+    return part.genes.empty() ? part.counts->n_genes_ : static_cast<std::int64_t>(part.genes.size());
+  };
   CountMatrix out;
-  out.n_genes_ = parts.front()->n_genes_;
-  out.sparse_ = std::any_of(parts.begin(), parts.end(), [](const CountMatrix* part) { return part->sparse_; });
+  out.n_genes_ = n_genes_of(parts.front());
+  out.sparse_ = std::any_of(parts.begin(), parts.end(), [](const Part& part) { return part.counts->sparse_; });
   out.indices_ = empty_indices<Indices>(out.n_genes_);
   std::size_t width = 0;
-  std::size_t n_entries = 0;
-  for (const CountMatrix* part : parts) {
-    if (part->n_genes_ != out.n_genes_) {
-      throw InputError({.problem = "have " + std::to_string(out.n_genes_) + " and " + std::to_string(part->n_genes_) +
-                                   " genes, but must have the same",
+  std::int64_t n_entries = 0;
+  std::int64_t n_cells = 0;
+  for (const Part& part : parts) {
+    if (n_genes_of(part) != out.n_genes_) {
+      throw InputError({.problem = "have " + std::to_string(out.n_genes_) + " and " +
+                                   std::to_string(n_genes_of(part)) + " genes, but must have the same",
                         .field = "count matrices to put together"});
     }
-    width = std::max(width, part->values_.index());
-    n_entries += static_cast<std::size_t>(out.sparse_ ? part->n_nonzero() : part->n_cells_ * part->n_genes_);
-    out.n_cells_ += part->n_cells_;
+    width = std::max(width, part.counts->values_.index());
+    n_cells += part.counts->n_cells_;
+    n_entries += out.sparse_ ? n_nonzero_of(part) : part.counts->n_cells_ * out.n_genes_;
   }
-  std::visit([&](auto& values) { values.reserve(n_entries); }, out.values_);
   set_width(out.values_, width);
+  std::visit([&](auto& values) { values.reserve(static_cast<std::size_t>(n_entries)); }, out.values_);
   if (out.sparse_) {
-    out.indptr_.reserve(static_cast<std::size_t>(out.n_cells_) + 1);
-    std::visit([&](auto& indices) { indices.reserve(n_entries); }, out.indices_);
+    out.indptr_.reserve(static_cast<std::size_t>(n_cells) + 1);
+    std::visit([&](auto& indices) { indices.reserve(static_cast<std::size_t>(n_entries)); }, out.indices_);
   }
-
-  for (const CountMatrix* part : parts) {
-    if (!out.sparse_) {
-      std::visit([](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); }, out.values_,
-                 part->values_);
-      continue;
-    }
-    std::visit(
-        [&](auto& to_indices, auto& to_values) {
-          using Index = typename std::decay_t<decltype(to_indices)>::value_type;
-          using Value = typename std::decay_t<decltype(to_values)>::value_type;
-          for (std::int64_t cell = 0; cell < part->n_cells_; ++cell) {
-            part->for_each_nonzero(cell, [&](std::int64_t gene, float count) {
-              to_indices.push_back(static_cast<Index>(gene));
-              to_values.push_back(static_cast<Value>(count));
-            });
-            out.indptr_.push_back(static_cast<std::int64_t>(to_values.size()));
-          }
-        },
-        out.indices_, out.values_);
+  for (const Part& part : parts) {
+    out.sparse_ ? out.append_sparse(part) : out.append_dense(part);
+    out.n_cells_ += part.counts->n_cells_;
+    if (part.release != nullptr) *part.release = CountMatrix();
   }
+  narrow(out.values_);
   return out;
+}
+
+std::int64_t CountMatrix::n_nonzero_of(const Part& part) {
+  const CountMatrix& counts = *part.counts;
+  if (part.genes.empty()) return counts.n_nonzero();
+  const std::vector<std::int32_t> new_gene = new_positions(part.genes, counts.n_genes_);
+  const std::int64_t chunk = cells_per_chunk(counts.n_genes_ / 8);
+  std::vector<std::int64_t> per_chunk(static_cast<std::size_t>(chunk_count(counts.n_cells_, chunk)));
+  parallel_for(counts.n_cells_, chunk, [&](std::int64_t begin, std::int64_t end) {
+    std::int64_t n = 0;
+    for (std::int64_t cell = begin; cell < end; ++cell) {
+      counts.for_each_nonzero(cell, [&](std::int64_t gene, float) { n += new_gene[gene] >= 0; });
+    }
+    per_chunk[begin / chunk] = n;
+  });
+  return std::accumulate(per_chunk.begin(), per_chunk.end(), std::int64_t{0});
+}
+
+void CountMatrix::append_dense(const Part& part) {
+  std::visit(
+      [&](auto& to, const auto& from) {
+        if (part.genes.empty()) {
+          to.insert(to.end(), from.begin(), from.end());
+          return;
+        }
+        using Value = typename std::decay_t<decltype(to)>::value_type;
+        for (std::int64_t cell = 0; cell < part.counts->n_cells_; ++cell) {
+          const auto* row = from.data() + part.counts->first_entry(cell);
+          for (const std::int64_t gene : part.genes) to.push_back(static_cast<Value>(row[gene]));
+        }
+      },
+      values_, part.counts->values_);
+}
+
+void CountMatrix::append_sparse(const Part& part) {
+  std::vector<std::int32_t> new_gene(static_cast<std::size_t>(part.counts->n_genes_));
+  std::iota(new_gene.begin(), new_gene.end(), 0);
+  if (!part.genes.empty()) new_gene = new_positions(part.genes, part.counts->n_genes_);
+  std::visit(
+      [&](auto& indices, auto& values) {
+        using Index = typename std::decay_t<decltype(indices)>::value_type;
+        using Value = typename std::decay_t<decltype(values)>::value_type;
+        std::vector<std::pair<Index, Value>> buffer;
+        for (std::int64_t cell = 0; cell < part.counts->n_cells_; ++cell) {
+          const std::int64_t first = indptr_.back();
+          part.counts->for_each_nonzero(cell, [&](std::int64_t gene, float count) {
+            if (new_gene[gene] < 0) return;
+            indices.push_back(static_cast<Index>(new_gene[gene]));
+            values.push_back(static_cast<Value>(count));
+          });
+          indptr_.push_back(static_cast<std::int64_t>(values.size()));
+          sort_entries(indices.data() + first, values.data() + first, indptr_.back() - first, buffer);
+        }
+      },
+      indices_, values_);
 }
 
 CountMatrixBuilder::CountMatrixBuilder(std::int64_t n_genes, std::int64_t expected_cells,

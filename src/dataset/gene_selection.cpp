@@ -2,86 +2,75 @@
 
 #include <algorithm>
 #include <array>
-#include <functional>
+#include <limits>
+#include <numeric>
 
 #include "argsort.hpp"
+#include "count_check.hpp"
+#include "gene_sums.hpp"
 #include "scvi/core/error.hpp"
-#include "scvi/core/parallel.hpp"
+#include "scvi/core/logging.hpp"
 #include "scvi/core/text.hpp"
 
 namespace scvi {
+
+using namespace dataset_detail;
+
 namespace {
-
-/// Sums over the cells of each of `n_groups` groups, gene by gene: add(sums, gene, count) for every non-zero entry.
-/// Partial sums are kept per range of cells and added in order, so threads do not change the result.
-template <class Add>
-std::vector<double> gene_sums(const CountMatrix& counts, std::span<const std::int64_t> group_of_cell,
-                              std::int64_t n_groups, Add&& add) {
-  constexpr std::int64_t kRanges = 16;
-  constexpr std::int64_t kMinCellsPerRange = 512;
-  const std::int64_t n_genes = counts.n_genes();
-  const auto size = static_cast<std::size_t>(n_groups * n_genes);
-  const std::int64_t chunk = std::max(kMinCellsPerRange, (counts.n_cells() + kRanges - 1) / kRanges);
-  std::vector<std::vector<double>> partial(static_cast<std::size_t>(chunk_count(counts.n_cells(), chunk)));
-  parallel_for(counts.n_cells(), chunk, [&](std::int64_t begin, std::int64_t end) {
-    std::vector<double>& sums = partial[begin / chunk];
-    sums.assign(size, 0);
-    for (std::int64_t cell = begin; cell < end; ++cell) {
-      double* group = sums.data() + (group_of_cell.empty() ? 0 : group_of_cell[cell]) * n_genes;
-      counts.for_each_nonzero(cell, [&](std::int64_t gene, float count) { add(group[gene], count); });
-    }
-  });
-  std::vector<double> total(size, 0);
-  for (const std::vector<double>& sums : partial) {
-    std::transform(total.begin(), total.end(), sums.begin(), total.begin(), std::plus<>());
-  }
-  return total;
-}
-
-void add_count(double& sum, float count) {
-  sum += count;
-}
-void add_square(double& sum, float count) {
-  sum += static_cast<double>(count) * count;
-}
-
-/// Population variance per gene. Sums of whole numbers are exact, so genes with the same counts tie exactly.
-std::vector<double> gene_variances(const CountMatrix& counts) {
-  const std::vector<double> sums = gene_sums(counts, {}, 1, add_count);
-  std::vector<double> variances = gene_sums(counts, {}, 1, add_square);
-  const auto n_cells = static_cast<double>(counts.n_cells());
-  for (std::size_t gene = 0; gene < sums.size(); ++gene) {
-    const double mean = sums[gene] / n_cells;
-    variances[gene] = std::max(0.0, variances[gene] / n_cells - mean * mean);
-  }
-  return variances;
-}
-
-std::vector<std::int64_t> most_variable_genes(const GeneExpressionDataset& dataset,
-                                              std::optional<std::int64_t> new_n_genes) {
-  if (!new_n_genes) {
-    throw InputError(
-        {.problem = "needs the number or the ratio of genes to keep", .field = "gene selection 'variance'"});
-  }
-  return dataset_detail::numpy_largest(gene_variances(dataset.X()), *new_n_genes);
-}
 
 struct SelectionMode {
   GeneSelectionMode mode;
   const char* name;
-  /// Genes to keep, in their new order; nullptr where the mode cannot be run.
-  std::vector<std::int64_t> (*select)(const GeneExpressionDataset&, std::optional<std::int64_t> new_n_genes);
+  bool may_leave_number_open;
 };
 
 constexpr std::array kSelectionModes{
-    SelectionMode{GeneSelectionMode::variance, "variance", &most_variable_genes},
-    SelectionMode{GeneSelectionMode::seurat_v2, "seurat_v2", nullptr},
-    SelectionMode{GeneSelectionMode::cell_ranger, "cell_ranger", nullptr},
-    SelectionMode{GeneSelectionMode::seurat_v3, "seurat_v3", nullptr},
+    SelectionMode{GeneSelectionMode::variance, "variance", false},
+    SelectionMode{GeneSelectionMode::seurat_v2, "seurat_v2", true},
+    SelectionMode{GeneSelectionMode::cell_ranger, "cell_ranger", true},
+    SelectionMode{GeneSelectionMode::seurat_v3, "seurat_v3", false},
 };
 
 const SelectionMode& selection_mode(GeneSelectionMode mode) {
   return *std::find_if(kSelectionModes.begin(), kSelectionModes.end(), [&](const auto& m) { return m.mode == mode; });
+}
+
+void check(const HighlyVariableGenesOptions& options) {
+  const auto fail = [](const std::string& field, const std::string& problem) {
+    throw InputError({.problem = problem, .field = field});
+  };
+  const SelectionMode& mode = selection_mode(options.flavor);
+  if (!options.n_top_genes && !mode.may_leave_number_open) {
+    fail(std::string("gene selection '") + mode.name + "'", "needs the number or the ratio of genes to keep");
+  }
+  if (options.n_top_genes && *options.n_top_genes < 1) {
+    fail("number of genes to keep", "is " + std::to_string(*options.n_top_genes) + ", expected at least 1");
+  }
+  const GeneSelectionTuning& tuning = options.tuning;
+  if (!(tuning.span > 0 && tuning.span <= 1)) {
+    fail("span of gene selection", "is " + number_text(tuning.span) + ", expected more than 0 and at most 1");
+  }
+  if (tuning.n_bins < 1) {
+    fail("n_bins of gene selection", "is " + std::to_string(tuning.n_bins) + ", expected at least 1");
+  }
+  if (!(tuning.min_mean <= tuning.max_mean && tuning.min_disp <= tuning.max_disp)) {
+    fail("bounds of gene selection", "leave no room between the least and the largest mean or dispersion");
+  }
+}
+
+std::vector<std::int64_t> all_cells(const CountMatrix& counts) {
+  std::vector<std::int64_t> cells(static_cast<std::size_t>(counts.n_cells()));
+  std::iota(cells.begin(), cells.end(), 0);
+  return cells;
+}
+
+HighlyVariableGenes select_by_variance(const CountMatrix& counts, std::int64_t n_top_genes) {
+  HighlyVariableGenes found;
+  found.variances = gene_moments(counts, all_cells(counts), false).variance;
+  found.genes = numpy_largest(found.variances, n_top_genes);
+  found.highly_variable.resize(found.variances.size());
+  for (const std::int64_t gene : found.genes) found.highly_variable[gene] = true;
+  return found;
 }
 
 }  // namespace
@@ -90,11 +79,9 @@ GeneSelectionMode parse_gene_selection_mode(std::string_view name) {
   for (const SelectionMode& mode : kSelectionModes) {
     if (name == mode.name) return mode.mode;
   }
-  std::vector<std::string> names;
-  for (const SelectionMode& mode : kSelectionModes) names.emplace_back(mode.name);
   throw InputError({.problem = "'" + std::string(name) + "' is unknown",
                     .field = "mode of gene selection",
-                    .remedy = suggest(name, names)});
+                    .remedy = suggest(name, available_gene_selection_modes())});
 }
 
 std::string gene_selection_mode_name(GeneSelectionMode mode) {
@@ -103,29 +90,53 @@ std::string gene_selection_mode_name(GeneSelectionMode mode) {
 
 std::vector<std::string> available_gene_selection_modes() {
   std::vector<std::string> names;
-  for (const SelectionMode& mode : kSelectionModes) {
-    if (mode.select != nullptr) names.emplace_back(mode.name);
-  }
+  for (const SelectionMode& mode : kSelectionModes) names.emplace_back(mode.name);
   return names;
+}
+
+HighlyVariableGenes find_highly_variable_genes(const CountMatrix& counts, std::span<const std::int64_t> batch_of_cell,
+                                               std::int64_t n_batches, const HighlyVariableGenesOptions& options) {
+  check(options);
+  if (options.flavor == GeneSelectionMode::variance) return select_by_variance(counts, *options.n_top_genes);
+  const bool is_v3 = options.flavor == GeneSelectionMode::seurat_v3;
+  const bool reference = is_v3 && options.reference_0_6_3;
+  const Batches batches = options.batch_correction || reference
+                              ? usable_batches(batch_of_cell, n_batches)
+                              : usable_batches(std::vector<std::int64_t>(batch_of_cell.size(), 0), 1);
+  if (reference) return select_like_reference(counts, batches, options);
+  return is_v3 ? select_by_standardised_variance(counts, batches, options)
+               : select_by_dispersion(counts, batches, options);
 }
 
 namespace dataset_detail {
 
-std::vector<double> gene_totals(const CountMatrix& counts, std::span<const std::int64_t> group_of_cell,
-                                std::int64_t n_groups) {
-  return gene_sums(counts, group_of_cell, n_groups, add_count);
+std::vector<std::vector<std::int64_t>> usable_batches(std::span<const std::int64_t> batch_of_cell,
+                                                      std::int64_t n_batches) {
+  std::vector<std::vector<std::int64_t>> batches = cells_of_groups(batch_of_cell, n_batches);
+  const auto n_single = std::erase_if(batches, [](const auto& cells) { return cells.size() == 1; });
+  std::erase_if(batches, [](const auto& cells) { return cells.empty(); });
+  if (batches.empty()) {
+    throw InputError({.problem = "needs a batch of at least two cells: nothing varies within one cell",
+                      .field = "gene selection"});
+  }
+  if (n_single > 0) log_info("batches of one cell have no say in gene selection: " + std::to_string(n_single));
+  return batches;
 }
 
-void require_available(GeneSelectionMode mode) {
-  if (selection_mode(mode).select != nullptr) return;
-  throw InputError({.problem = "'" + gene_selection_mode_name(mode) + "' is not available in this version",
-                    .field = "mode of gene selection",
-                    .remedy = "choose one of: " + join_some(available_gene_selection_modes())});
+std::vector<std::int64_t> mark_first(HighlyVariableGenes& found, std::vector<std::int64_t> order, std::int64_t n) {
+  found.highly_variable.assign(order.size(), false);
+  order.resize(static_cast<std::size_t>(std::min(n, static_cast<std::int64_t>(order.size()))));
+  for (const std::int64_t gene : order) found.highly_variable[gene] = true;
+  std::sort(order.begin(), order.end());
+  return order;
 }
 
-std::vector<std::int64_t> select_genes(const GeneExpressionDataset& dataset, GeneSelectionMode mode,
-                                       std::optional<std::int64_t> new_n_genes) {
-  return selection_mode(mode).select(dataset, new_n_genes);
+double median(std::vector<double> values) {
+  if (values.empty()) return std::numeric_limits<double>::quiet_NaN();
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  if (values.size() % 2 == 1) return *middle;
+  return (*std::max_element(values.begin(), middle) + *middle) / 2;
 }
 
 }  // namespace dataset_detail

@@ -189,6 +189,59 @@ TEST(CountMatrix, SelectCellsAndGenesMatchTheDenseSelection) {
   }
 }
 
+TEST(CountMatrix, SelectionsOfAMatrixGivenUpEqualThoseOfACopy) {
+  const std::int64_t n_cells = 3000;  // several chunks
+  const std::int64_t n_genes = 200;
+  const Dense values = random_dense(n_cells, n_genes, 0.8);
+  std::vector<std::int64_t> every_third;
+  for (std::int64_t i = 1; i < n_cells; i += 3) every_third.push_back(i);
+  const std::vector<std::int64_t> unordered = {2999, 0, 7, 7, 30};
+  std::vector<std::int64_t> reversed_genes;
+  for (std::int64_t gene = n_genes - 1; gene >= 0; gene -= 2) reversed_genes.push_back(gene);
+  const std::vector<std::int64_t> first_genes = {0, 1, 2, 50};
+  std::vector<std::int64_t> all_cells(static_cast<std::size_t>(n_cells));
+  std::iota(all_cells.begin(), all_cells.end(), 0);
+  const auto expect_same = [](const CountMatrix& got, const CountMatrix& expected) {
+    EXPECT_EQ(dense_of(got), dense_of(expected));
+    EXPECT_EQ(got.is_sparse(), expected.is_sparse());
+    EXPECT_EQ(got.n_nonzero(), expected.n_nonzero());
+    EXPECT_EQ(got.memory_bytes(), expected.memory_bytes());
+  };
+  for (const bool sparse : {false, true}) {
+    CountMatrix matrix = CountMatrix::from_dense(n_cells, n_genes, values);
+    if (sparse) matrix = matrix.to_sparse();
+    for (const auto& cells : {every_third, unordered, all_cells, std::vector<std::int64_t>{n_cells - 1}}) {
+      expect_same(CountMatrix(matrix).select_cells(cells), matrix.select_cells(cells));
+    }
+    for (const auto& genes : {reversed_genes, first_genes}) {
+      expect_same(CountMatrix(matrix).select_genes(genes), matrix.select_genes(genes));
+    }
+    const CountMatrix none = CountMatrix(matrix).select_genes(std::vector<std::int64_t>{});
+    EXPECT_EQ(none.n_genes(), 0);
+    EXPECT_EQ(none.n_nonzero(), 0);
+  }
+}
+
+TEST(CountMatrix, TotalsOverSomeGenes) {
+  const std::vector<std::int64_t> genes = {3, 0};
+  EXPECT_EQ(small_csr().cell_totals(genes), small_csr().select_genes(genes).cell_totals());
+  EXPECT_EQ(CountMatrix::from_dense(3, 4, kSmall).cell_totals(genes), small_csr().cell_totals(genes));
+}
+
+TEST(CountMatrix, PartsAreChosenAndFreedAsTheyAreConcatenated) {
+  for (const bool sparse : {false, true}) {
+    CountMatrix a = CountMatrix::from_dense(2, 3, Dense{1, 2, 0, 4, 0, 6});
+    CountMatrix b = CountMatrix::from_dense(1, 2, Dense{7, 800});
+    if (sparse) b = b.to_sparse();
+    const std::vector<CountMatrix::Part> parts = {{&a, {2, 0}, &a}, {&b, {}, &b}};
+    const CountMatrix joined = CountMatrix::concatenate(parts);
+    EXPECT_EQ(dense_of(joined), (Dense{0, 1, 6, 4, 7, 800}));
+    EXPECT_EQ(joined.is_sparse(), sparse);
+    EXPECT_EQ(a.n_cells(), 0);
+    EXPECT_EQ(b.n_cells(), 0);
+  }
+}
+
 TEST(CountMatrix, SelectionNarrowsTheStorage) {
   const auto wide = CountMatrix::from_csr(2, 70000, {0, 1, 2}, {69999, 0}, {1, 70000});
   const auto cell = wide.select_cells(std::vector<std::int64_t>{0});

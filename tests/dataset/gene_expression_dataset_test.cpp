@@ -6,91 +6,23 @@
 #include <limits>
 #include <numeric>
 
+#include "fixtures.hpp"
 #include "scvi/core/error.hpp"
-#include "scvi/core/logging.hpp"
-#include "scvi/core/random.hpp"
 
 namespace scvi {
 namespace {
 
-using Names = std::vector<std::string>;
-using Numbers = std::vector<std::int64_t>;
-using Dense = std::vector<float>;
-
-Dense dense_of(const CountMatrix& matrix) {
-  Numbers cells(static_cast<std::size_t>(matrix.n_cells()));
-  std::iota(cells.begin(), cells.end(), 0);
-  Dense out(static_cast<std::size_t>(matrix.n_cells() * matrix.n_genes()), -1.0F);
-  matrix.gather_dense(cells, out.data());
-  return out;
-}
-
-CountMatrix random_counts(std::int64_t n_cells, std::int64_t n_genes, double mean = 3) {
-  RandomStream stream(5, "gene_expression_dataset_test");
-  Dense values(static_cast<std::size_t>(n_cells * n_genes));
-  for (float& value : values) value = 1 + static_cast<float>(stream.poisson(mean));
-  return CountMatrix::from_dense(n_cells, n_genes, values);
-}
-
-CountMatrix constant_counts(std::int64_t n_cells, std::int64_t n_genes, float value) {
-  return CountMatrix::from_dense(n_cells, n_genes, Dense(static_cast<std::size_t>(n_cells * n_genes), value));
-}
-
-Names numbered(const std::string& prefix, std::int64_t n) {
-  Names names;
-  for (std::int64_t i = 0; i < n; ++i) names.push_back(prefix + std::to_string(i));
-  return names;
-}
-
-GeneExpressionDataset dataset_of(CountMatrix counts, PopulateOptions options = {}) {
-  GeneExpressionDataset dataset;
-  dataset.populate_from_data(std::move(counts), std::move(options));
-  return dataset;
-}
-
-/// 4 cells x 4 genes, two batches, two labels, cell 1 empty.
-GeneExpressionDataset small_dataset() {
-  PopulateOptions options;
-  options.batch_indices = {0, 0, 1, 1};
-  options.labels = {1, 0, 1, 1};
-  options.gene_names = {"a", "b", "c", "d"};
-  options.cell_types = {"T", "B"};
-  options.batch_names = {"first", "second"};
-  options.cell_names = {"w", "x", "y", "z"};
-  options.cell_attributes = {{"depth", std::vector<double>{0.5, 1.5, 2.5, 3.5}, {}}};
-  options.gene_attributes = {{"length", Numbers{10, 20, 30, 40}, {}}};
-  options.measurements = {{"protein", {1, 2, 3, 4, 5, 6, 7, 8}, "protein_names", {"p", "q"}}};
-  return dataset_of(CountMatrix::from_dense(4, 4,
-                                            Dense{0, 3, 0, 5,  //
-                                                  0, 0, 0, 0,  //
-                                                  7, 0, 1, 2,  //
-                                                  4, 4, 0, 0}),
-                    options);
-}
-
-template <class Action>
-std::string message_of(Action&& action) {
-  try {
-    action();
-  } catch (const InputError& error) {
-    return error.what();
-  }
-  return "no InputError";
-}
-
-/// Messages of at least warning level while it lives.
-class Warnings {
- public:
-  Warnings()
-      : sink_([this](LogLevel level, std::string_view text) {
-          if (level >= LogLevel::warning) messages_.emplace_back(text);
-        }) {}
-  const Names& messages() const { return messages_; }
-
- private:
-  Names messages_;
-  ScopedLogSink sink_;
-};
+using testing::constant_counts;
+using testing::dataset_of;
+using testing::Dense;
+using testing::dense_of;
+using testing::message_of;
+using testing::Names;
+using testing::numbered;
+using testing::Numbers;
+using testing::random_counts;
+using testing::small_dataset;
+using testing::Warnings;
 
 TEST(GeneExpressionDataset, UnpopulatedIsEmptyAndSaysSo) {
   const GeneExpressionDataset dataset;
@@ -229,6 +161,30 @@ TEST(GeneExpressionDataset, PerBatchListStacksBatchesWithTheirLabels) {
   EXPECT_THROW(dataset.populate_from_per_batch_list({random_counts(1, 2), random_counts(2, 2)}, options), InputError);
 }
 
+TEST(GeneExpressionDataset, PerLabelListStacksLabelsWithTheirBatches) {
+  PopulatePerLabelOptions options;
+  options.batch_indices_per_label = {Numbers(7, 1), Numbers(5, 0), {1, 0, 1}};
+  options.cell_types = {"x", "y", "z"};
+  GeneExpressionDataset dataset;
+  dataset.populate_from_per_label_list({random_counts(7, 10), random_counts(5, 10), random_counts(3, 10)}, options);
+  EXPECT_EQ(dataset.nb_cells(), 15);
+  Numbers labels(7, 0);
+  labels.insert(labels.end(), 5, 1);
+  labels.insert(labels.end(), 3, 2);
+  EXPECT_EQ(dataset.labels(), labels);
+  EXPECT_EQ(dataset.cell_types(), (Names{"x", "y", "z"}));
+  EXPECT_EQ(dataset.batch_indices()[0], 1);
+  EXPECT_EQ(dataset.batch_indices()[13], 0);
+  dataset.populate_from_per_label_list({random_counts(2, 3), random_counts(1, 3)});
+  EXPECT_EQ(dataset.labels(), (Numbers{0, 0, 1}));
+  EXPECT_EQ(dataset.n_batches(), 1);
+  options.batch_indices_per_label = {{0}, {0}};
+  const std::string message = message_of([&] {
+    dataset.populate_from_per_label_list({random_counts(1, 2), random_counts(2, 2), random_counts(1, 2)}, options);
+  });
+  EXPECT_NE(message.find("batch indices per label has 2 values for 3 matrices"), std::string::npos) << message;
+}
+
 TEST(GeneExpressionDataset, LibrarySizeIsMeanAndPopulationVariancePerBatchWithEmptyCellsAsZero) {
   const auto dataset = small_dataset();
   const double log8 = std::log(8.0);
@@ -321,6 +277,24 @@ TEST(GeneExpressionDataset, UpdateGenesReachesEverythingAndDropsEmptiedCells) {
   EXPECT_FLOAT_EQ(dataset.local_means()[1], static_cast<float>(std::log(3.0)));
 }
 
+TEST(GeneExpressionDataset, MasksSelectLikePositions) {
+  auto dataset = small_dataset();
+  dataset.update_cells(std::vector<bool>{true, false, true, true});
+  EXPECT_EQ(dataset.original_cells(), (Numbers{0, 2, 3}));
+  dataset.update_genes(std::vector<bool>{false, true, false, true});
+  EXPECT_EQ(dataset.gene_names(), (Names{"b", "d"}));
+  EXPECT_THROW(dataset.update_cells(std::vector<bool>{true}), InputError);
+  EXPECT_THROW(dataset.update_genes(std::vector<bool>(4, true)), InputError);
+  EXPECT_THROW(dataset.update_genes(std::vector<bool>(2, false)), InputError);
+  EXPECT_EQ(dataset.nb_genes(), 2);
+}
+
+TEST(GeneExpressionDataset, ASelectionOfGenesThatWouldEmptyEveryCellChangesNothing) {
+  auto dataset = dataset_of(CountMatrix::from_dense(2, 3, Dense{1, 0, 2, 0, 0, 3}));
+  EXPECT_THROW(dataset.update_genes(Numbers{1}), InputError);
+  EXPECT_EQ(dense_of(dataset.X()), (Dense{1, 0, 2, 0, 0, 3}));
+}
+
 TEST(GeneExpressionDataset, OriginalPositionsAreKeptThroughSeveralSelections) {
   PopulateOptions options;
   options.original_cells = {10, 20, 30, 40, 50};
@@ -351,6 +325,41 @@ TEST(GeneExpressionDataset, FilterGenesByCountOverAllCellsAndPerBatch) {
   EXPECT_EQ(dataset.gene_names(), (Names{"a", "b", "d"}));
   dataset.filter_genes_by_count(1, true);
   EXPECT_EQ(dataset.gene_names(), (Names{"b", "d"}));
+}
+
+TEST(GeneExpressionDataset, GenesAreFilteredByAnyAttributeAndUnknownValuesAreNamed) {
+  auto dataset = small_dataset();
+  const Warnings warnings;
+  dataset.filter_genes_by_attribute({"d", "b", "nowhere"});
+  EXPECT_EQ(dataset.gene_names(), (Names{"b", "d"})) << "the old order stays";
+  ASSERT_FALSE(warnings.messages().empty());
+  EXPECT_EQ(warnings.messages()[0], "not found in 'gene_names': nowhere");
+  dataset.filter_genes_by_attribute({"40"}, "length");
+  EXPECT_EQ(dataset.gene_names(), Names{"d"});
+  EXPECT_THROW(dataset.filter_genes_by_attribute({"x"}), InputError);
+  EXPECT_THROW(dataset.filter_genes_by_attribute({"x"}, "lenght"), InputError);
+}
+
+TEST(GeneExpressionDataset, CellsAreFilteredByAnyAttribute) {
+  auto dataset = small_dataset();
+  dataset.filter_cells_by_attribute({"1"});
+  EXPECT_EQ(dataset.original_cells(), (Numbers{0, 2, 3})) << "labels are the default";
+  dataset.filter_cells_by_attribute({"3.5", "0.5"}, "depth");
+  EXPECT_EQ(dataset.original_cells(), (Numbers{0, 3}));
+  EXPECT_EQ(dataset.cell_measurement("protein").data, (Dense{1, 2, 7, 8}));
+  EXPECT_THROW(dataset.filter_cells_by_attribute({"7"}, "batch_indices"), InputError);
+  EXPECT_THROW(dataset.filter_cells_by_attribute({"7"}, "protein"), InputError);
+  EXPECT_EQ(dataset.nb_cells(), 2);
+}
+
+TEST(GeneExpressionDataset, GeneNamesInSmallLetters) {
+  PopulateOptions options;
+  options.gene_names = {"CD3E", "mt-Co1", "\xc3\x84rger"};
+  auto dataset = dataset_of(random_counts(2, 3), options);
+  dataset.make_gene_names_lower();
+  EXPECT_EQ(dataset.gene_names(), (Names{"cd3e", "mt-co1", "\xc3\x84rger"})) << "only A to Z";
+  auto nameless = dataset_of(random_counts(2, 3));
+  EXPECT_THROW(nameless.make_gene_names_lower(), InputError);
 }
 
 TEST(GeneExpressionDataset, ReorderGenesPutsSomeFirstOrDropsTheRest) {
@@ -410,16 +419,25 @@ TEST(GeneExpressionDataset, GenesOfEqualVarianceComeInReversedOrderLikeNumpysArg
   EXPECT_EQ(dataset.gene_names(), (Names{"g1", "g4", "g3", "g2"}));
 }
 
-TEST(GeneExpressionDataset, SubsampleGenesSaysWhichModesAreAvailable) {
-  auto dataset = small_dataset();
-  const std::string message = message_of([&] { dataset.subsample_genes({.new_n_genes = 2}); });
-  EXPECT_NE(message.find("'seurat_v3' is not available"), std::string::npos) << message;
-  EXPECT_NE(message.find("choose one of: variance"), std::string::npos) << message;
-  EXPECT_EQ(available_gene_selection_modes(), Names{"variance"});
-  EXPECT_EQ(parse_gene_selection_mode("cell_ranger"), GeneSelectionMode::cell_ranger);
-  EXPECT_EQ(gene_selection_mode_name(GeneSelectionMode::seurat_v2), "seurat_v2");
-  EXPECT_NE(message_of([] { parse_gene_selection_mode("varience"); }).find("did you mean 'variance'?"),
-            std::string::npos);
+TEST(GeneExpressionDataset, SubsampleGenesKeepsWhatHighlyVariableGenesFinds) {
+  PopulateOptions options;
+  options.batch_indices = Numbers(60, 0);
+  for (std::size_t cell = 30; cell < 60; ++cell) options.batch_indices[cell] = 1;
+  for (const auto mode :
+       {GeneSelectionMode::seurat_v2, GeneSelectionMode::cell_ranger, GeneSelectionMode::seurat_v3}) {
+    auto dataset = dataset_of(random_counts(60, 80).to_sparse(), options);
+    const auto found = dataset.highly_variable_genes({.n_top_genes = 40, .flavor = mode});
+    dataset.subsample_genes({.new_ratio_genes = 0.5, .mode = mode});
+    EXPECT_EQ(dataset.original_genes(), found.genes) << gene_selection_mode_name(mode);
+    EXPECT_EQ(dataset.nb_genes(), 40);
+    EXPECT_TRUE(dataset.X().is_sparse());
+  }
+  auto dataset = dataset_of(random_counts(60, 80), options);
+  dataset.subsample_genes({.mode = GeneSelectionMode::seurat_v2, .tuning = {.max_mean = 100, .min_disp = 1}});
+  EXPECT_GT(dataset.nb_genes(), 0);
+  EXPECT_LT(dataset.nb_genes(), 40) << "the bounds choose when no number is given";
+  EXPECT_THROW(dataset.subsample_genes({.mode = GeneSelectionMode::seurat_v2, .tuning = {.min_disp = 1e9}}),
+               InputError);
 }
 
 TEST(GeneExpressionDataset, SubsampleGenesChecksItsNumbers) {
@@ -517,6 +535,67 @@ TEST(GeneExpressionDataset, VersionsMustHaveTheShapeOfX) {
   EXPECT_THROW(dataset.dataset_version("norm_x"), InputError);
 }
 
+TEST(GeneExpressionDataset, OtherCountsOfTheSameShapeTakeThePlaceOfX) {
+  auto dataset = small_dataset();
+  dataset.set_X(constant_counts(4, 4, 10));
+  EXPECT_EQ(dense_of(dataset.X()), Dense(16, 10));
+  EXPECT_FLOAT_EQ(dataset.local_means()[0], static_cast<float>(std::log(40.0)));
+  EXPECT_THROW(dataset.set_X(constant_counts(3, 4, 10)), InputError);
+  EXPECT_THROW(dataset.set_X(constant_counts(4, 4, -1)), InputError);
+  EXPECT_EQ(dense_of(dataset.X()), Dense(16, 10));
+}
+
+TEST(GeneExpressionDataset, NormalisedCountsHaveTheMeanOneInEveryCell) {
+  for (const bool sparse : {false, true}) {
+    auto dataset = small_dataset();
+    if (sparse) dataset.set_X(dataset.X().to_sparse());
+    EXPECT_THROW(dataset.norm_X(), InputError);
+    dataset.normalize();
+    EXPECT_EQ(dense_of(dataset.norm_X()), (Dense{0, 1.5F, 0, 2.5F, 0, 0, 0, 0, 2.8F, 0, 0.4F, 0.8F, 2, 2, 0, 0}));
+    EXPECT_EQ(dataset.norm_X().is_sparse(), sparse);
+    EXPECT_EQ(dataset.dataset_versions(), Names{"norm_X"});
+    dataset.update_cells(Numbers{2});
+    EXPECT_EQ(dense_of(dataset.norm_X()), (Dense{2.8F, 0, 0.4F, 0.8F})) << "it follows the cells";
+  }
+}
+
+TEST(GeneExpressionDataset, RawCountsPropertiesDescribeTwoGroupsOfCells) {
+  auto dataset = small_dataset();
+  const Numbers first = {0, 2};
+  const Numbers second = {3};
+  using Values = std::vector<double>;
+  for (const bool normalised : {false, true}) {
+    if (normalised) dataset.normalize();
+    const auto found = dataset.raw_counts_properties(first, second);
+    EXPECT_EQ(found.mean1, (Values{3.5, 1.5, 0.5, 3.5}));
+    EXPECT_EQ(found.mean2, (Values{4, 4, 0, 0}));
+    EXPECT_EQ(found.nonz1, (Values{0.5, 0.5, 0.5, 1}));
+    EXPECT_EQ(found.nonz2, (Values{1, 1, 0, 0}));
+    EXPECT_NEAR(found.norm_mean1[0], 1.4, 1e-6);
+    EXPECT_NEAR(found.norm_mean1[3], (2.5 + 0.8) / 2, 1e-6);
+    EXPECT_EQ(found.norm_mean2, (Values{2, 2, 0, 0}));
+  }
+  EXPECT_EQ(dataset.raw_counts_properties(Numbers{3, 3, 1}, second).mean1[0], 8.0 / 3);
+  EXPECT_THROW(dataset.raw_counts_properties(Numbers{}, second), InputError);
+  EXPECT_THROW(dataset.raw_counts_properties(first, Numbers{4}), InputError);
+}
+
+TEST(GeneExpressionDataset, TheMaskOfAMeasurementMarksColumnsThatABatchHas) {
+  PopulateOptions options;
+  options.batch_indices = {0, 0, 1};
+  options.measurements = {{"protein", {0, 1, 2, 0, 5, 0}, "protein_names", {"p", "q"}}};
+  const auto dataset = dataset_of(random_counts(3, 2), options);
+  const auto mask = dataset.get_batch_mask_cell_measurement("protein");
+  EXPECT_EQ(mask, (std::vector<std::vector<bool>>{{true, true}, {true, false}}));
+  EXPECT_THROW(dataset.get_batch_mask_cell_measurement("proteins"), InputError);
+}
+
+TEST(GeneExpressionDataset, CategoriesAreMappedOneByOne) {
+  EXPECT_EQ(remap_categories(Numbers{4, 0, 4}, Numbers{0, 4}, Numbers{7, 1}), (Numbers{1, 7, 1}));
+  EXPECT_THROW(remap_categories(Numbers{4, 2}, Numbers{0, 4}, Numbers{7, 1}), InputError);
+  EXPECT_THROW(remap_categories(Numbers{4}, Numbers{4}, Numbers{7, 1}), InputError);
+}
+
 TEST(GeneExpressionDataset, ProtectedNamesAreRenamedWithAWarning) {
   auto dataset = small_dataset();
   const Warnings warnings;
@@ -563,9 +642,10 @@ TEST(GeneExpressionDataset, UnknownAttributesSuggestTheNearest) {
 
 TEST(GeneExpressionDataset, DescriptionTellsShapeDensityTotalsAndWhatIsRegistered) {
   const std::string text = small_dataset().description();
-  for (const char* part :
-       {"n_cells x nb_genes = 4 x 4", "43.75 % non-zero", "dense", "0 to 10", "batches (2): first, second",
-        "labels (2): T, B", "gene_names, length", "depth", "protein -> protein_names (2 columns)"}) {
+  for (const char* part : {"n_cells x nb_genes = 4 x 4", "43.75 % non-zero", "dense", "0 to 10",
+                           "batches (2): first, second", "labels (2): T, B", "gene_names, length", "depth",
+                           "local_means, local_vars", "cell_categorical_attribute_names: batch_indices, labels",
+                           "protein -> protein_names (2 columns)", "labels -> cell_types (2)"}) {
     EXPECT_NE(text.find(part), std::string::npos) << part << " in\n" << text;
   }
 }

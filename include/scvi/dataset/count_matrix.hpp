@@ -46,18 +46,42 @@ class CountMatrix {
   /// Total count per cell.
   std::vector<double> cell_totals() const;
 
-  CountMatrix select_cells(std::span<const std::int64_t> cells) const;
-  /// Genes in the given order (each at most once).
-  CountMatrix select_genes(std::span<const std::int64_t> genes) const;
+  /// Total count per cell over these genes (each at most once).
+  std::vector<double> cell_totals(std::span<const std::int64_t> genes) const;
+
+  /// These cells, in this order (repeats allowed), as a new matrix.
+  CountMatrix select_cells(std::span<const std::int64_t> cells) const&;
+  /// The same for a matrix that is given up. Where the cells keep their order the entries move up within the memory
+  /// that holds them, so that no second copy ever exists; memory goes back when less than half of it is still used.
+  CountMatrix select_cells(std::span<const std::int64_t> cells) &&;
+  /// Genes in the given order (each at most once), as a new matrix.
+  CountMatrix select_genes(std::span<const std::int64_t> genes) const&;
+  /// The same within the memory of a matrix that is given up, whatever the order.
+  CountMatrix select_genes(std::span<const std::int64_t> genes) &&;
   CountMatrix to_sparse() const;
   CountMatrix to_dense() const;
-  /// Cells of all parts one after the other. @pre equal n_genes
+
+  /// Cells to put below those of other matrices.
+  struct Part {
+    const CountMatrix* counts = nullptr;
+    std::vector<std::int64_t> genes{};  ///< which genes, in which order (each at most once); empty: all
+    CountMatrix* release = nullptr;     ///< emptied once the part is copied, so that memory is never held twice
+  };
+  /// Cells of all parts one after the other; sparse when any part is. @throws InputError unless all have equally many
+  /// genes
   static CountMatrix concatenate(std::span<const CountMatrix* const> parts);
+  static CountMatrix concatenate(std::span<const Part> parts);
 
  private:
   friend class CountMatrixBuilder;
   using Indices = std::variant<std::vector<std::uint16_t>, std::vector<std::int32_t>>;
   using Values = std::variant<std::vector<std::uint8_t>, std::vector<std::uint16_t>, std::vector<float>>;
+
+  /// Where the entries of a cell begin among the stored values.
+  std::int64_t first_entry(std::int64_t cell) const { return sparse_ ? indptr_[cell] : cell * n_genes_; }
+  static std::int64_t n_nonzero_of(const Part& part);
+  void append_dense(const Part& part);
+  void append_sparse(const Part& part);
 
   std::int64_t n_cells_ = 0;
   std::int64_t n_genes_ = 0;
