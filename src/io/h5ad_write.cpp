@@ -132,6 +132,30 @@ void write_arrays(h5ad::ElementWriter& writer, const std::string& group,
   }
 }
 
+void write_table(h5ad::ElementWriter& writer, const CellTable& table, std::int64_t n_rows) {
+  h5ad::check_name(table.name, "obsm");
+  const DenseArray& array = table.values;
+  const auto size = static_cast<std::int64_t>(array.values.size());
+  if (array.n_rows != n_rows || array.n_cols != std::ssize(table.columns) || size != array.n_rows * array.n_cols)
+    throw InputError({.problem = "is not of " + std::to_string(n_rows) + " cells and as many columns as it has names",
+                      .field = "obsm/" + table.name});
+  writer.write_array("obsm/" + table.name, array);
+}
+
+/// uns, with the names of the columns of tables.
+UnsDict with_column_names(const H5adContents& contents) {
+  UnsDict uns = contents.uns;
+  UnsDict mappings;
+  for (const CellTable& table : contents.tables) {
+    const std::string name = table.columns_name.empty() ? table.name + "_names" : table.columns_name;
+    mappings.emplace_back(table.name, UnsValue{name});
+    const bool known = std::any_of(uns.begin(), uns.end(), [&](const auto& entry) { return entry.first == name; });
+    if (!known) uns.emplace_back(name, UnsValue{table.columns});
+  }
+  if (!mappings.empty()) uns.emplace_back("cell_measurements_col_mappings", UnsValue{std::move(mappings)});
+  return uns;
+}
+
 }  // namespace
 
 void write_h5ad(const std::string& path, const H5adContents& contents, Overwrite overwrite,
@@ -145,9 +169,10 @@ void write_h5ad(const std::string& path, const H5adContents& contents, Overwrite
   writer.write_frame("var", contents.var);
   if (contents.next_rows || contents.rows != nullptr) write_matrix(file, writer, contents, filter);
   write_arrays(writer, "obsm", contents.obsm, contents.obs.n_rows());
+  for (const CellTable& table : contents.tables) write_table(writer, table, contents.obs.n_rows());
   write_arrays(writer, "varm", contents.varm, contents.var.n_rows());
   for (const char* group : {"layers", "obsp", "varp"}) writer.make_dictionary(group);
-  writer.write_value("uns", UnsValue{contents.uns});
+  writer.write_value("uns", UnsValue{with_column_names(contents)});
   file.close();
   output.commit();
 }

@@ -130,6 +130,9 @@ struct H5adContents {
   bool dense = false;
   std::vector<std::pair<std::string, FloatArray>> obsm;
   std::vector<std::pair<std::string, FloatArray>> varm;
+  /// More of obsm, with all their digits (float64); the names of their columns go to uns, where H5adFile::table finds
+  /// them.
+  std::vector<CellTable> tables;
   UnsDict uns;
 };
 
