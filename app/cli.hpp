@@ -54,6 +54,8 @@ std::vector<std::string> split_list(const std::string& text);
 
 // The commands, each in a file of its own. They return the exit status.
 int run_info(const Arguments& arguments);
+int run_convert(const Arguments& arguments);
+int run_prepare(const Arguments& arguments);
 int run_simulate(const Arguments& arguments);
 int run_train(const Arguments& arguments);
 int run_embed(const Arguments& arguments);

@@ -6,6 +6,7 @@
 #include "scvi/core/error.hpp"
 #include "scvi/core/logging.hpp"
 #include "scvi/core/text.hpp"
+#include "scvi/io/convert.hpp"
 #include "scvi/posterior/posterior.hpp"
 
 namespace scvi::app {
@@ -15,7 +16,7 @@ struct EmbedOptions {
   std::string run;
   std::string data;
   std::string output;
-  std::string layer;
+  CountsInput reading;
   std::string key = "X_scVI";
   std::string library_key = "library_size";
   std::int64_t batch_size = 512;
@@ -27,12 +28,13 @@ struct EmbedOptions {
 
 int embed(const Arguments& arguments) {
   EmbedOptions options;
-  CLI::App app("Writes a copy of the data with the latent space of every cell (obsm) and its library size (obs).",
-               "embed");
+  CLI::App app(
+      "Writes a copy of the data as .h5ad, with the latent space of every cell (obsm) and its library size (obs).",
+      "embed");
   app.add_option("RUN", options.run, "the folder that `scvi train` wrote")->required()->check(not_empty());
-  app.add_option("DATA", options.data, "the .h5ad file of the cells")->required()->check(not_empty());
+  app.add_option("DATA", options.data, kAnyCounts)->required()->check(not_empty());
   app.add_option("--output,-o", options.output, "the .h5ad file to write")->required()->check(not_empty());
-  auto* layer = app.add_option("--layer", options.layer, "matrix with the counts (default: as in training)");
+  add_input_options(app, options.reading);
   app.add_option("--key", options.key, "name of the latent space in obsm")->capture_default_str();
   app.add_option("--library-key", options.library_key, "obs column for the library size that the model infers")
       ->capture_default_str();
@@ -51,13 +53,9 @@ int embed(const Arguments& arguments) {
   // Refuse what cannot be written before the work, not after.
   { const AtomicFile probe(options.output, overwrite_of(options.force)); }
   SavedModel saved = load_model(options.run);
-  const io::H5adFile file(options.data);
-  const auto dataset = load_for_model(file, saved,
-                                      {.layer = options.layer,
-                                       .layer_given = layer->count() > 0,
-                                       .drop_empty_cells = false,
-                                       .with_batches = false,
-                                       .keep_attributes = false});
+  const bool layer_given = app.count("--layer") > 0;
+  const auto dataset = load_for_model(open_for_model(options.data, saved, options.reading, layer_given), saved,
+                                      {.drop_empty_cells = false, .with_batches = false, .keep_attributes = false});
   saved.model->to(device_of(options.device));
   auto posterior = Posterior::of_all_cells(saved.model, dataset,
                                            {.batch_size = options.batch_size, .seed = options.seed, .name = "embed"});
@@ -73,7 +71,8 @@ int embed(const Arguments& arguments) {
   additions.obsm.emplace_back(
       options.key,
       io::FloatArray{.n_rows = latent.n_cells, .n_cols = latent.n_columns, .values = std::move(latent.values)});
-  io::copy_h5ad_with(options.data, options.output, additions, overwrite_of(options.force));
+  io::copy_counts_with(options.data, options.output, additions, open_options(options.reading),
+                       overwrite_of(options.force));
   log_info("wrote " + options.output + ": obsm/" + options.key + " (" + with_thousands(latent.n_cells) + " cells x " +
            std::to_string(latent.n_columns) + " dimensions), obs/" + options.library_key);
   return 0;

@@ -11,7 +11,6 @@
 #include "scvi/core/logging.hpp"
 #include "scvi/core/progress.hpp"
 #include "scvi/core/text.hpp"
-#include "scvi/dataset/anndata.hpp"
 #include "scvi/loader/split.hpp"
 #include "scvi/posterior/metrics.hpp"
 
@@ -23,7 +22,7 @@ using json = nlohmann::ordered_json;
 struct EvaluateOptions {
   std::string run;
   std::string data;
-  std::string layer;
+  CountsInput reading;
   std::string metrics = "elbo,reconstruction_error,marginal_ll";
   std::string split_key;
   std::string json_path;
@@ -56,20 +55,33 @@ std::vector<std::int64_t> all_of(const GeneExpressionDataset& dataset) {
   return cells;
 }
 
-Sets sets_of(const EvaluateOptions& options, const SavedModel& saved, const io::H5adFile& file,
+/// What tells the sets apart, kept when the file itself has become a data set.
+struct CellsOfFile {
+  std::int64_t n_cells = 0;
+  std::string fingerprint;
+  std::optional<io::Column> split;
+};
+
+CellsOfFile cells_of(const io::CountFile& file, const std::string& split_key) {
+  CellsOfFile cells{.n_cells = file.obs.n_rows(), .fingerprint = fingerprint_of_cells(file.obs.index), .split = {}};
+  if (!split_key.empty()) cells.split = split_column(file, split_key);
+  return cells;
+}
+
+Sets sets_of(const EvaluateOptions& options, const SavedModel& saved, const CellsOfFile& cells,
              const GeneExpressionDataset& dataset) {
   const auto& data = saved.data;
-  if (!options.split_key.empty()) {
-    const Split split = split_of(split_column(file, options.split_key), dataset, file.path());
+  if (cells.split) {
+    const Split split = split_of(*cells.split, dataset, options.data);
     return {{"train", split.train}, {"test", split.test}, {"validation", split.validation}, {"all", all_of(dataset)}};
   }
-  if (file.n_obs() != data.n_cells_in_file || fingerprint_of_cells(file.obs().index) != data.fingerprint) {
+  if (cells.n_cells != data.n_cells_in_file || cells.fingerprint != data.fingerprint) {
     log_info("these are not the cells that the model was trained on, so there is no split: all cells are evaluated");
     return {{"all", all_of(dataset)}};
   }
-  return {{"train", positions_of(data.train_rows, dataset, file.n_obs())},
-          {"test", positions_of(data.test_rows, dataset, file.n_obs())},
-          {"validation", positions_of(data.validation_rows, dataset, file.n_obs())},
+  return {{"train", positions_of(data.train_rows, dataset, cells.n_cells)},
+          {"test", positions_of(data.test_rows, dataset, cells.n_cells)},
+          {"validation", positions_of(data.validation_rows, dataset, cells.n_cells)},
           {"all", all_of(dataset)}};
 }
 
@@ -136,10 +148,10 @@ int evaluate(const Arguments& arguments) {
       "Likelihoods are negative and per cell, in nats: lower is better.",
       "evaluate");
   app.add_option("RUN", options.run, "the folder that `scvi train` wrote")->required()->check(not_empty());
-  app.add_option("DATA", options.data, "the .h5ad file of the cells")->required()->check(not_empty());
+  app.add_option("DATA", options.data, kAnyCounts)->required()->check(not_empty());
   app.add_option("--json", options.json_path, "write the numbers to this file ('-': standard output)");
   app.add_option("--metrics", options.metrics, "any of: " + known)->capture_default_str();
-  auto* layer = app.add_option("--layer", options.layer, "matrix with the counts (default: as in training)");
+  add_input_options(app, options.reading);
   app.add_option("--split-key", options.split_key,
                  "obs column that says train, test or validation (default: the split of the training)");
   app.add_option("--mc-samples", options.n_mc_samples, "samples for the marginal likelihood")
@@ -165,17 +177,13 @@ int evaluate(const Arguments& arguments) {
     const AtomicFile probe(options.json_path, overwrite_of(options.force));
   }
   SavedModel saved = load_model(options.run);
-  const io::H5adFile file(options.data);
-  if (!options.split_key.empty()) split_column(file, options.split_key);
-  const auto dataset = load_for_model(file, saved,
-                                      {.layer = options.layer,
-                                       .layer_given = layer->count() > 0,
-                                       .drop_empty_cells = true,
-                                       .with_batches = true,
-                                       .keep_attributes = false});
+  io::CountFile file = open_for_model(options.data, saved, options.reading, app.count("--layer") > 0);
+  const CellsOfFile cells = cells_of(file, options.split_key);
+  const auto dataset = load_for_model(std::move(file), saved,
+                                      {.drop_empty_cells = true, .with_batches = true, .keep_attributes = false});
   saved.model->to(device_of(options.device));
 
-  const Sets sets = sets_of(options, saved, file, *dataset);
+  const Sets sets = sets_of(options, saved, cells, *dataset);
   std::int64_t n_steps = 0;
   for (const auto& [name, cells] : sets) n_steps += std::ssize(cells) * std::ssize(metrics);
   const auto bar = make_terminal_progress(!options.common.no_progress);

@@ -4,8 +4,10 @@
 #include <set>
 
 #include "cli.hpp"
+#include "counts_input.hpp"
 #include "scvi/core/text.hpp"
 #include "scvi/io/h5ad.hpp"
+#include "scvi/io/loom.hpp"
 
 namespace scvi::app {
 namespace {
@@ -113,46 +115,105 @@ void print_frame(const char* title, const io::Frame& frame) {
   for (const auto& column : frame.columns) std::cout << "  " << column.name << ": " << describe(column) << "\n";
 }
 
+void print_title(const std::string& path, std::int64_t n_cells, std::int64_t n_genes, const std::string& format) {
+  std::cout << path << ": " << with_thousands(n_cells) << " cells x " << with_thousands(n_genes) << " genes"
+            << (format.empty() ? "" : ", " + format) << "\n\n";
+}
+
+void print_frames(const io::Frame& obs, const io::Frame& var) {
+  print_frame("cells (obs)", obs);
+  std::cout << "\n";
+  print_frame("genes (var)", var);
+}
+
+void print_matrix(io::MatrixReader& matrix, bool quick) {
+  static constexpr const char* kLayouts[] = {"dense", "sparse by cell (CSR)", "sparse by gene (CSC)"};
+  const auto& info = matrix.info();
+  std::cout << "\n"
+            << info.path << ": " << kLayouts[static_cast<int>(info.layout)] << " " << info.value_type << ", "
+            << with_thousands(info.n_rows) << " x " << with_thousands(info.n_cols) << "\n";
+  if (!quick) print_counts(info, summarize(matrix));
+}
+
+void print_tables(const std::vector<io::CellTable>& tables) {
+  for (const io::CellTable& table : tables) {
+    std::cout << "  table " << table.name << ": " << with_thousands(table.values.n_rows) << " x "
+              << table.values.n_cols << ": " << join_some(table.columns, 8) << "\n";
+  }
+}
+
+/// What is not in any of these places.
+void print_elsewhere(const std::vector<io::ElementInfo>& elements, const std::vector<std::string>& places) {
+  for (const io::ElementInfo& element : elements) {
+    const bool known = std::any_of(places.begin(), places.end(), [&](const std::string& place) {
+      return element.path == place || element.path.starts_with(place + "/");
+    });
+    if (!known) std::cout << "  " << element.path << ": " << element.description << "\n";
+  }
+}
+
+void print_h5ad(const std::string& path, bool quick) {
+  const io::H5adFile file(path);
+  print_title(path, file.n_obs(), file.n_vars(), "");
+  print_frames(file.obs(), file.var());
+  std::vector<std::string> matrices = file.layers();
+  if (file.has_raw()) matrices.insert(matrices.begin(), "raw");
+  if (file.has_x()) matrices.insert(matrices.begin(), "X");
+  for (const std::string& name : matrices) print_matrix(*file.matrix(name), quick);
+  std::cout << "\nelsewhere in the file\n";
+  print_elsewhere(file.elements(), {"obs", "var", "X", "layers", "raw"});
+}
+
+void print_loom(const std::string& path, bool quick) {
+  const io::LoomFile file(path);
+  const std::string version = file.spec_version();
+  print_title(path, file.n_cells(), file.n_genes(), version.empty() ? "loom" : "loom " + version);
+  print_frames(file.obs(), file.var());
+  std::vector<std::string> matrices = file.layers();
+  matrices.insert(matrices.begin(), "");
+  for (const std::string& name : matrices) print_matrix(*file.matrix(name), quick);
+  std::cout << "\nelsewhere in the file\n";
+  print_tables(file.tables());
+  print_elsewhere(file.elements(), {"matrix", "layers", "row_attrs", "col_attrs"});
+}
+
+void print_counts_file(const io::CountFile& file, bool quick) {
+  print_title(file.path, file.obs.n_rows(), file.var.n_rows(), file.format);
+  print_frames(file.obs, file.var);
+  print_matrix(*file.counts, quick);
+  if (file.tables.empty()) return;
+  std::cout << "\nelsewhere in the file\n";
+  print_tables(file.tables);
+}
+
 }  // namespace
 
 int run_info(const Arguments& arguments) {
   std::string path;
   bool quick = false;
+  CountsInput reading;
   CommonOptions common;
-  CLI::App app("Shows what an .h5ad file holds: cells, genes, annotation, matrices, and whether they are counts.",
-               "info");
-  app.add_option("DATA", path, "the .h5ad file")->required()->check(not_empty());
+  CLI::App app(
+      "Shows what a file of counts holds: cells, genes, annotation, matrices, and whether they are counts.\n\n"
+      "  scvi info cells.h5ad\n"
+      "  scvi info filtered_feature_bc_matrix/ --quick",
+      "info");
+  app.add_option("DATA", path, kAnyCounts)->required()->check(not_empty());
   app.add_flag("--quick", quick, "do not read the matrices");
+  add_input_options(app, reading);
   add_common_options(app, common);
   if (!parse(app, arguments)) return 0;
   apply(common);
 
-  const io::H5adFile file(path);
-  std::cout << path << ": " << with_thousands(file.n_obs()) << " cells x " << with_thousands(file.n_vars())
-            << " genes\n\n";
-  print_frame("cells (obs)", file.obs());
-  std::cout << "\n";
-  print_frame("genes (var)", file.var());
-  std::vector<std::string> matrices = file.layers();
-  if (file.has_raw()) matrices.insert(matrices.begin(), "raw");
-  if (file.has_x()) matrices.insert(matrices.begin(), "X");
-  for (const auto& name : matrices) {
-    const auto matrix = file.matrix(name);
-    const auto& info = matrix->info();
-    static constexpr const char* kLayouts[] = {"dense", "sparse by cell (CSR)", "sparse by gene (CSC)"};
-    std::cout << "\n"
-              << info.path << ": " << kLayouts[static_cast<int>(info.layout)] << " " << info.value_type << ", "
-              << with_thousands(info.n_rows) << " x " << with_thousands(info.n_cols) << "\n";
-    if (!quick) print_counts(info, summarize(*matrix));
-  }
-  std::cout << "\nelsewhere in the file\n";
-  for (const auto& element : file.elements()) {
-    const auto is_in = [&](const char* place) {
-      return element.path == place || element.path.starts_with(std::string(place) + "/");
-    };
-    if (is_in("obs") || is_in("var") || is_in("X") || is_in("layers") || is_in("raw")) continue;
-    std::cout << "  " << element.path << ": " << element.description << "\n";
-  }
+  io::OpenCountsOptions options = open_options(reading);
+  if (!options.format) options.format = io::recognise_counts(path);
+  // These two hold several matrices: all are shown, unless one is asked for.
+  if (options.format == io::CountFormat::h5ad && options.layer.empty())
+    print_h5ad(path, quick);
+  else if (options.format == io::CountFormat::loom && options.layer.empty())
+    print_loom(path, quick);
+  else
+    print_counts_file(io::open_counts(path, options), quick);
   return 0;
 }
 

@@ -11,7 +11,7 @@
 #include "scvi/core/logging.hpp"
 #include "scvi/core/settings.hpp"
 #include "scvi/core/text.hpp"
-#include "scvi/dataset/anndata.hpp"
+#include "scvi/dataset/load_counts.hpp"
 #include "scvi/training/trainer.hpp"
 
 namespace scvi::app {
@@ -23,7 +23,8 @@ struct TrainCommand {
   std::string model = "vae";
   std::map<std::string, std::string> hyperparameters;  // as typed, by name
 
-  AnnDataOptions load;
+  CountsInput reading;
+  LoadOptions load;
   bool make_unique = false;
   std::int64_t n_top_genes = 0;
   std::string gene_selection = "variance";
@@ -71,8 +72,7 @@ std::string model_in(const Arguments& arguments) {
 
 void add_data_options(CLI::App& app, TrainCommand& command) {
   const char* group = "Data";
-  app.add_option("--layer", command.load.layer, "matrix with the raw counts: X, raw, or the name of a layer")
-      ->group(group);
+  add_input_options(app, command.reading);
   app.add_option("--batch-key", command.load.batch_key, "obs column with the batch of each cell; none: no correction")
       ->group(group);
   app.add_option("--labels-key", command.load.labels_key, "obs column with the cell type of each cell")->group(group);
@@ -232,24 +232,27 @@ Hyperparameters hyperparameters_of(const TrainCommand& command, const ModelSpec&
 /// and the split that the file dictates.
 std::shared_ptr<GeneExpressionDataset> load_data(const TrainCommand& command, DataDescription& description,
                                                  TrainerOptions& trainer) {
-  const io::H5adFile file(command.data);
-  AnnDataOptions load = command.load;
+  io::OpenCountsOptions open = open_options(command.reading);
+  open.tables = false;
+  io::CountFile file = io::open_counts(command.data, open);
+  LoadOptions load = command.load;
   load.on_duplicate_genes = command.make_unique ? DuplicateGenes::make_unique : DuplicateGenes::error;
   description.source = command.data;
-  description.layer = load.layer;
+  description.layer = open.layer;
   description.batch_key = load.batch_key;
   description.labels_key = load.labels_key;
-  description.n_cells_in_file = file.n_obs();
-  description.fingerprint = fingerprint_of_cells(file.obs().index);
-  const io::Column* split = command.split_key.empty() ? nullptr : &split_column(file, command.split_key);
-  auto dataset = std::make_shared<GeneExpressionDataset>(load_anndata(file, load));
+  description.n_cells_in_file = file.obs.n_rows();
+  description.fingerprint = fingerprint_of_cells(file.obs.index);
+  std::optional<io::Column> split;
+  if (!command.split_key.empty()) split = split_column(file, command.split_key);
+  auto dataset = std::make_shared<GeneExpressionDataset>(load_counts(std::move(file), load));
   const std::int64_t n_genes = dataset->nb_genes();
   if (command.n_top_genes > 0) {
     dataset->subsample_genes(SubsampleGenesOptions{.new_n_genes = command.n_top_genes,
                                                    .new_ratio_genes = {},
                                                    .mode = parse_gene_selection_mode(command.gene_selection)});
   }
-  if (split) trainer.explicit_split = split_of(*split, *dataset, file.path());
+  if (split) trainer.explicit_split = split_of(*split, *dataset, command.data);
   std::string line =
       with_thousands(dataset->nb_cells()) + " cells x " + with_thousands(dataset->nb_genes()) + " genes";
   if (dataset->nb_genes() < n_genes)
@@ -321,9 +324,8 @@ TrainingDescription describe_training(const TrainCommand& command, const Trainer
 /// Reads the arguments. An interrupted run supplies those that are not given again.
 bool read_arguments(const Arguments& given, TrainCommand& command) {
   const ModelSpec& spec = model_spec(model_in(given));
-  CLI::App app("Trains a model on the counts of an .h5ad file. Counts are validated in full while they are read.",
-               "train");
-  app.add_option("DATA", command.data, "the .h5ad file")->required()->check(not_empty());
+  CLI::App app("Trains a model on a file of counts. Counts are validated in full while they are read.", "train");
+  app.add_option("DATA", command.data, kAnyCounts)->required()->check(not_empty());
   app.add_option("--output,-o", command.output, "folder for the trained model, its history and a log")
       ->required()
       ->check(not_empty());

@@ -8,7 +8,7 @@
 #include "scvi/core/error.hpp"
 #include "scvi/core/logging.hpp"
 #include "scvi/core/text.hpp"
-#include "scvi/dataset/anndata.hpp"
+#include "scvi/dataset/load_counts.hpp"
 
 namespace scvi::app {
 namespace {
@@ -51,12 +51,12 @@ c10::Device device_of(const std::string& name) {
   return c10::Device(name == "cpu" || !has_gpu ? c10::kCPU : c10::kCUDA);
 }
 
-const io::Column& split_column(const io::H5adFile& file, const std::string& key) {
-  if (const io::Column* column = file.obs().find(key)) return *column;
+const io::Column& split_column(const io::CountFile& file, const std::string& key) {
+  if (const io::Column* column = file.obs.find(key)) return *column;
   throw InputError({.problem = "has no column '" + key + "' (asked for as the split)",
-                    .file = file.path(),
+                    .file = file.path,
                     .field = "obs",
-                    .remedy = suggest(key, file.obs().column_names())});
+                    .remedy = suggest(key, file.obs.column_names())});
 }
 
 Split split_of(const io::Column& column, const GeneExpressionDataset& dataset, const std::string& file) {
@@ -73,11 +73,22 @@ Split split_of(const io::Column& column, const GeneExpressionDataset& dataset, c
   return split_from_labels(labels, column.name);
 }
 
-std::shared_ptr<GeneExpressionDataset> load_for_model(const io::H5adFile& file, const SavedModel& saved,
+io::CountFile open_for_model(const std::string& path, const SavedModel& saved, const CountsInput& input,
+                             bool layer_given, bool tables) {
+  io::OpenCountsOptions open = open_options(input);
+  open.tables = tables;
+  if (!layer_given && !saved.data.layer.empty()) {
+    if (!open.format) open.format = io::recognise_counts(path);
+    if (io::has_layers(*open.format)) open.layer = saved.data.layer;
+  }
+  return io::open_counts(path, open);
+}
+
+std::shared_ptr<GeneExpressionDataset> load_for_model(io::CountFile file, const SavedModel& saved,
                                                       const ModelDataOptions& options) {
   const DataDescription& data = saved.data;
-  AnnDataOptions load;
-  load.layer = options.layer_given ? options.layer : data.layer;
+  LoadOptions load;
+  load.measurements.emplace();
   load.genes = data.gene_names;
   for (const auto& [name, value] : saved.training) {
     if (name == kMadeUnique && value == "true") load.on_duplicate_genes = DuplicateGenes::make_unique;
@@ -86,10 +97,10 @@ std::shared_ptr<GeneExpressionDataset> load_for_model(const io::H5adFile& file, 
   load.drop_empty_cells = options.drop_empty_cells;
   load.keep_attributes = options.keep_attributes;
   const bool with_batches = options.with_batches && !data.batch_key.empty();
-  const bool with_labels = options.with_batches && !data.labels_key.empty() && file.obs().find(data.labels_key);
+  const bool with_labels = options.with_batches && !data.labels_key.empty() && file.obs.find(data.labels_key);
   if (with_batches) load.batch_key = data.batch_key;
   if (with_labels) load.labels_key = data.labels_key;
-  auto dataset = std::make_shared<GeneExpressionDataset>(load_anndata(file, load));
+  auto dataset = std::make_shared<GeneExpressionDataset>(load_counts(std::move(file), load));
   const auto renumber = [&](const char* attribute, const char* mapping, const std::vector<std::int64_t>& indices,
                             const std::vector<std::string>& names, const std::vector<std::string>& model_names,
                             const std::string& key) {

@@ -6,8 +6,9 @@
 #include <string>
 
 #include "cli.hpp"
+#include "counts_input.hpp"
 #include "scvi/dataset/gene_expression_dataset.hpp"
-#include "scvi/io/h5ad.hpp"
+#include "scvi/io/count_file.hpp"
 #include "scvi/loader/split.hpp"
 #include "scvi/model/saved_model.hpp"
 
@@ -27,14 +28,17 @@ c10::Device device_of(const std::string& name);
 
 /// The obs column that says train, test or validation for each cell.
 /// @throws InputError when there is none of that name
-const io::Column& split_column(const io::H5adFile& file, const std::string& key);
+const io::Column& split_column(const io::CountFile& file, const std::string& key);
 /// The split it dictates, as positions in the data set. @throws InputError naming a cell with any other value
 Split split_of(const io::Column& column, const GeneExpressionDataset& dataset, const std::string& file);
 
+/// How a file is opened for a trained model: with the matrix that it was trained on, unless another is asked for.
+/// Tables are not read unless `tables` is set.
+io::CountFile open_for_model(const std::string& path, const SavedModel& saved, const CountsInput& input,
+                             bool layer_given, bool tables = false);
+
 /// Which rows of a new file to bring before a trained model.
 struct ModelDataOptions {
-  std::string layer;  ///< "": the one the model was trained on
-  bool layer_given = false;
   bool drop_empty_cells = false;
   /// Batches and labels are taken from the columns the model was trained with and numbered as it numbers them.
   bool with_batches = true;
@@ -43,7 +47,7 @@ struct ModelDataOptions {
 
 /// The cells of a file as a trained model sees them: its genes in its order, its batches and labels by name.
 /// @throws InputError for genes that are missing and for a batch that the model does not know
-std::shared_ptr<GeneExpressionDataset> load_for_model(const io::H5adFile& file, const SavedModel& saved,
+std::shared_ptr<GeneExpressionDataset> load_for_model(io::CountFile file, const SavedModel& saved,
                                                       const ModelDataOptions& options);
 
 /// Calls work() and turns LibTorch's exceptions into plain ones: their first line, without a backtrace.

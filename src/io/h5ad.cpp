@@ -48,6 +48,14 @@ class LazyFrame {
     return *frame_;
   }
 
+  Frame take(const Hdf5File& file, const std::string& path, const std::string& categories_at) {
+    get(file, path, categories_at);
+    const std::lock_guard lock(mutex_);
+    Frame frame = std::move(*frame_);
+    frame_.reset();
+    return frame;
+  }
+
  private:
   std::mutex mutex_;
   std::optional<Frame> frame_;
@@ -273,6 +281,14 @@ struct H5adFile::Impl {
     return file->exists("raw.X") ? "raw." : "";
   }
 
+  bool is_layer(const std::string& name) const {
+    const std::vector<std::string> known = file->children("layers");
+    return std::find(known.begin(), known.end(), name) != known.end();
+  }
+
+  /// A layer may be called "raw", too, and goes before it.
+  bool is_raw(const std::string& layer) const { return (layer == "raw" || layer == "raw/X") && !is_layer(layer); }
+
   std::vector<std::string> matrices() const {
     std::vector<std::string> names = file->children("layers");
     if (file->exists("X")) names.push_back("X");
@@ -308,6 +324,20 @@ const Frame& H5adFile::raw_var() const {
   return impl_->raw_var.get(*impl_->file, prefix + "var", "raw.cat");
 }
 
+const Frame& H5adFile::var_of(const std::string& layer) const {
+  return impl_->is_raw(layer) ? raw_var() : var();
+}
+
+Frame H5adFile::take_obs() {
+  return impl_->obs.take(*impl_->file, "obs", "uns");
+}
+
+Frame H5adFile::take_var_of(const std::string& layer) {
+  if (!impl_->is_raw(layer)) return impl_->var.take(*impl_->file, "var", "uns");
+  raw_var();
+  return impl_->raw_var.take(*impl_->file, impl_->raw_prefix() + "var", "raw.cat");
+}
+
 bool H5adFile::has_x() const {
   return impl_->file->exists("X");
 }
@@ -336,10 +366,8 @@ std::unique_ptr<MatrixReader> H5adFile::matrix(const std::string& layer) const {
     if (!has_x()) throw_unknown(*impl_->file, "the file", "X", impl_->matrices());
     return open_matrix(impl_->file, "X", shape);
   }
-  const std::vector<std::string> known = layers();
-  if (std::find(known.begin(), known.end(), layer) != known.end())
-    return open_matrix(impl_->file, "layers/" + layer, shape);
-  if ((layer == "raw" || layer == "raw/X") && has_raw()) {
+  if (impl_->is_layer(layer)) return open_matrix(impl_->file, "layers/" + layer, shape);
+  if (impl_->is_raw(layer) && has_raw()) {
     const std::string prefix = impl_->raw_prefix();
     return open_matrix(impl_->file, prefix + "X", {impl_->n_obs, h5ad::count_rows(*impl_->file, prefix + "var")});
   }
@@ -369,6 +397,13 @@ DenseArray H5adFile::obsm(const std::string& name) const {
          .file = file.path(),
          .field = path});
   return array;
+}
+
+std::vector<std::string> H5adFile::obsm_columns(const std::string& name) const {
+  const std::string path = "obsm/" + name;
+  const Hdf5File& file = *impl_->file;
+  if (file.attribute_string(path, "encoding-type", "") != "dataframe") return {};
+  return h5ad::column_order(file, path);
 }
 
 std::vector<std::string> H5adFile::uns_strings(const std::string& name) const {

@@ -203,6 +203,12 @@ void ElementWriter::write_array(const std::string& path, const FloatArray& array
   tag(path, "array", "0.2.0");
 }
 
+void ElementWriter::write_array(const std::string& path, const DenseArray& array) {
+  const std::int64_t shape[] = {array.n_rows, array.n_cols};
+  file_.write<double>(path, array.values, shape, compression_);
+  tag(path, "array", "0.2.0");
+}
+
 void ElementWriter::write_value(const std::string& path, const UnsValue& value) {
   if (const auto* text = std::get_if<std::string>(&value.value)) {
     file_.write_string(path, valid_utf8(*text));

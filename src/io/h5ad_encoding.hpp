@@ -34,6 +34,7 @@ class ElementWriter {
   /// In the encoding of 0.7.
   void write_column_0_7(const std::string& frame, const Column& column);
   void write_array(const std::string& path, const FloatArray& array);
+  void write_array(const std::string& path, const DenseArray& array);
   void write_value(const std::string& path, const UnsValue& value);
   void make_dictionary(const std::string& path);
 

@@ -103,18 +103,23 @@ void write_matrix(Hdf5File& file, h5ad::ElementWriter& writer, const H5adContent
   else
     sink = std::make_unique<CsrSink>(file, writer, n_cols, compression);
   std::int64_t written = 0;
-  CsrBlock block;
-  for (block.clear(); contents.next_rows(block); block.clear()) {
+  const auto refuse = [&](const std::string& got) {
+    throw InputError({.problem = "got " + got + " rows for the " + std::to_string(n_rows) + " of obs", .field = "X"});
+  };
+  const auto write = [&](const CsrBlock& block) {
     throw_if_interrupted();
     check_block(block, n_cols, "X");
     written += block.n_rows();
-    if (written > n_rows) break;
+    if (written > n_rows) refuse("more");
     sink->append(block);
+  };
+  if (contents.rows != nullptr) {
+    contents.rows->for_each_block(write);
+  } else {
+    CsrBlock block;
+    for (block.clear(); contents.next_rows(block); block.clear()) write(block);
   }
-  if (written != n_rows)
-    throw InputError({.problem = (written > n_rows ? "got more" : "got only " + std::to_string(written)) +
-                                 " rows for the " + std::to_string(n_rows) + " of obs",
-                      .field = "X"});
+  if (written != n_rows) refuse("only " + std::to_string(written));
   sink->finish(n_rows);
 }
 
@@ -125,6 +130,30 @@ void write_arrays(h5ad::ElementWriter& writer, const std::string& group,
     h5ad::check_array(name, array, n_rows, group);
     writer.write_array(group + "/" + name, array);
   }
+}
+
+void write_table(h5ad::ElementWriter& writer, const CellTable& table, std::int64_t n_rows) {
+  h5ad::check_name(table.name, "obsm");
+  const DenseArray& array = table.values;
+  const auto size = static_cast<std::int64_t>(array.values.size());
+  if (array.n_rows != n_rows || array.n_cols != std::ssize(table.columns) || size != array.n_rows * array.n_cols)
+    throw InputError({.problem = "is not of " + std::to_string(n_rows) + " cells and as many columns as it has names",
+                      .field = "obsm/" + table.name});
+  writer.write_array("obsm/" + table.name, array);
+}
+
+/// uns, with the names of the columns of tables.
+UnsDict with_column_names(const H5adContents& contents) {
+  UnsDict uns = contents.uns;
+  UnsDict mappings;
+  for (const CellTable& table : contents.tables) {
+    const std::string name = table.columns_name.empty() ? table.name + "_names" : table.columns_name;
+    mappings.emplace_back(table.name, UnsValue{name});
+    const bool known = std::any_of(uns.begin(), uns.end(), [&](const auto& entry) { return entry.first == name; });
+    if (!known) uns.emplace_back(name, UnsValue{table.columns});
+  }
+  if (!mappings.empty()) uns.emplace_back("cell_measurements_col_mappings", UnsValue{std::move(mappings)});
+  return uns;
 }
 
 }  // namespace
@@ -138,11 +167,12 @@ void write_h5ad(const std::string& path, const H5adContents& contents, Overwrite
   writer.tag("/", "anndata", "0.1.0");
   writer.write_frame("obs", contents.obs);
   writer.write_frame("var", contents.var);
-  if (contents.next_rows) write_matrix(file, writer, contents, filter);
+  if (contents.next_rows || contents.rows != nullptr) write_matrix(file, writer, contents, filter);
   write_arrays(writer, "obsm", contents.obsm, contents.obs.n_rows());
+  for (const CellTable& table : contents.tables) write_table(writer, table, contents.obs.n_rows());
   write_arrays(writer, "varm", contents.varm, contents.var.n_rows());
   for (const char* group : {"layers", "obsp", "varp"}) writer.make_dictionary(group);
-  writer.write_value("uns", UnsValue{contents.uns});
+  writer.write_value("uns", UnsValue{with_column_names(contents)});
   file.close();
   output.commit();
 }

@@ -172,13 +172,19 @@ class MatrixSink {
 };
 
 void write_matrix(Hdf5File& file, const LoomContents& contents) {
-  if (!contents.next_rows) throw InputError({.problem = "is missing, but a .loom needs one", .field = "matrix"});
+  if (!contents.next_rows && contents.rows == nullptr)
+    throw InputError({.problem = "is missing, but a .loom needs one", .field = "matrix"});
   const std::int64_t n_genes = contents.var.n_rows();
   MatrixSink sink(file, n_genes, contents.obs.n_rows());
-  CsrBlock block;
-  for (block.clear(); contents.next_rows(block); block.clear()) {
+  const auto write = [&](const CsrBlock& block) {
     check_block(block, n_genes, "matrix");
     sink.append(block);
+  };
+  if (contents.rows != nullptr) {
+    contents.rows->for_each_block(write);
+  } else {
+    CsrBlock block;
+    for (block.clear(); contents.next_rows(block); block.clear()) write(block);
   }
   sink.finish();
 }

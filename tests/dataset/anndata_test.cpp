@@ -102,8 +102,8 @@ class AnnData : public ::testing::Test {
     return path;
   }
 
-  GeneExpressionDataset load(const AnnDataOptions& options = {}) {
-    return load_anndata(io::H5adFile(write(counts_)), options);
+  GeneExpressionDataset load(const LoadOptions& options = {}, const io::H5adOptions& from = {}) {
+    return load_anndata(io::H5adFile(write(counts_)), options, from);
   }
 
   Dense counts_ = {0, 3, 5,  //
@@ -150,16 +150,13 @@ TEST_F(AnnData, ReferenceNamesAreUsedWhereTheFileHasThem) {
   contents_.obs.columns.push_back({"batch_indices", Numbers{5, 5, 3, 5}, {}});
   contents_.obs.columns.push_back(categorical("labels", {0, 0, 0, 0}, {"1"}));
   const std::string path = write(counts_);
-  AnnDataOptions options = reference_anndata_options(io::H5adFile(path));
-  EXPECT_EQ(options.batch_key, "batch_indices");
-  EXPECT_EQ(options.labels_key, "labels");
-  EXPECT_EQ(load_anndata(io::H5adFile(path), options).batch_names(), (Names{"3", "5"}));
-  options = reference_anndata_options(io::H5adFile(path), "batch", "cell_line");
-  EXPECT_EQ(options.batch_key, "batch");
-  EXPECT_EQ(options.labels_key, "cell_line") << "cell types go before labels";
-  const auto dataset = load_anndata(io::H5adFile(path), options);
-  EXPECT_EQ(dataset.n_labels(), 2);
-  EXPECT_EQ(dataset.cell_attribute("labels_cell").size(), 3) << "does not overwrite the labels";
+  const auto plain = dataset_from_anndata(io::H5adFile(path));
+  EXPECT_EQ(plain.batch_names(), (Names{"3", "5"}));
+  EXPECT_EQ(plain.cell_types(), Names{"1"}) << "the labels column";
+  const auto named = dataset_from_anndata(io::H5adFile(path), {.batch_label = "batch", .ctype_label = "cell_line"});
+  EXPECT_EQ(named.batch_names(), (Names{"late", "early"}));
+  EXPECT_EQ(named.cell_types(), (Names{"H1975", "H2228"})) << "cell types go before labels";
+  EXPECT_EQ(named.cell_attribute("labels_cell").size(), 3) << "does not overwrite the labels";
 }
 
 TEST_F(AnnData, CountsThatAreNoCountsNameFileCellGeneAndValue) {
@@ -171,7 +168,7 @@ TEST_F(AnnData, CountsThatAreNoCountsNameFileCellGeneAndValue) {
     expect_contains(message, problem);
     expect_contains(message, "data.h5ad");
     expect_contains(message, "X, cell 'y', gene 'MS4A1'");
-    expect_contains(message, "give the raw counts with --layer; this looks like normalised data");
+    expect_contains(message, "give the raw counts, with --layer where the file has them");
   }
 }
 
@@ -207,7 +204,7 @@ TEST_F(AnnData, UnknownColumnsAndLayersSuggestTheNearest) {
   expect_contains(message, "has no column 'bacth' (asked for as the batch)");
   expect_contains(message, "did you mean 'batch'?");
   EXPECT_THROW(load({.labels_key = "cell_lines"}), InputError);
-  EXPECT_THROW(load({.layer = "counts"}), InputError);
+  EXPECT_THROW(load({}, {.layer = "counts"}), InputError);
 }
 
 TEST_F(AnnData, CellsWithoutABatchAreAnErrorThatCountsThem) {
@@ -219,7 +216,7 @@ TEST_F(AnnData, CellsWithoutABatchAreAnErrorThatCountsThem) {
 
 TEST_F(AnnData, CellsWithoutALabelNeedACategoryToUse) {
   contents_.obs.columns[1] = categorical("cell_line", {0, 1, -1, 0}, {"H1975", "H2228"});
-  AnnDataOptions options{.labels_key = "cell_line"};
+  LoadOptions options{.labels_key = "cell_line"};
   expect_contains(message_of([&] { load(options); }), "no value for 1 of 4 cells, the first is cell 'y'");
   options.missing_label = "unknown";
   auto dataset = load(options);
@@ -279,21 +276,32 @@ TEST_F(AnnData, DenseAndSparseFilesLoadTheSame) {
 TEST_F(AnnData, MeasurementsComeWithTheirColumnNames) {
   contents_.obsm = {{"protein_expression", {4, 2, {1, 2, 3, 4, 5, 6, 7, 8}}}};
   contents_.uns = {{"protein_names", io::UnsValue{Names{"CD3", "CD4"}}}};
-  AnnDataOptions options{.measurements = {{"protein_expression", "protein_names"}}};
-  const auto dataset = load(options);
+  const LoadOptions options{.measurements = Names{"protein_expression"}};
+  const io::H5adOptions from{.all_tables = false, .tables = {{"protein_expression", "protein_names"}}};
+  const auto dataset = load(options, from);
   EXPECT_EQ(dataset.cell_measurement("protein_expression").data, (Dense{1, 2, 5, 6, 7, 8}));
   EXPECT_EQ(dataset.cell_measurement("protein_expression").columns, (Names{"CD3", "CD4"}));
   contents_.obsm[0].second.values[5] = std::nanf("");
-  expect_contains(message_of([&] { load(options); }), "obsm 'protein_expression', cell 'y', column 'CD4'");
+  expect_contains(message_of([&] { load(options, from); }), "obsm 'protein_expression', cell 'y', column 'CD4'");
   contents_.uns = {{"protein_names", io::UnsValue{Names{"CD3"}}}};
-  EXPECT_THROW(load(options), InputError);
+  EXPECT_THROW(load(options, from), InputError);
+}
+
+TEST_F(AnnData, MeasurementsAreNamedAsTheReferenceNamesThem) {
+  contents_.obsm = {{"protein_expression", {4, 2, {1, 2, 3, 4, 5, 6, 7, 8}}}};
+  for (const std::string list : {"proteins", "protein_expression"}) {
+    contents_.uns = {{list, io::UnsValue{Names{"CD3", "CD4"}}}};
+    const auto dataset = dataset_from_anndata(
+        io::H5adFile(write(counts_)), {.cell_measurements_col_mappings = {{"protein_expression", "proteins"}}});
+    EXPECT_EQ(dataset.cell_measurement("protein_expression").columns, (Names{"CD3", "CD4"}));
+    EXPECT_EQ(dataset.cell_measurement("protein_expression").columns_attr_name, "proteins");
+  }
 }
 
 TEST_F(AnnData, WritingAndLoadingGivesTheSameDataSet) {
   contents_.obsm = {{"protein_expression", {4, 2, {1, 2, 3, 4, 5, 6, 7, 8}}}};
   contents_.uns = {{"protein_names", io::UnsValue{Names{"CD3", "CD4"}}}};
-  AnnDataOptions options{
-      .batch_key = "batch", .labels_key = "cell_line", .measurements = {{"protein_expression", "protein_names"}}};
+  LoadOptions options{.batch_key = "batch", .labels_key = "cell_line", .measurements = Names{"protein_expression"}};
   const auto first = load(options);
   const std::string path = folder_.path("written.h5ad");
   write_dataset_h5ad(first, path, Overwrite::refuse);
@@ -401,7 +409,7 @@ TEST_F(Mixology, SurvivesWritingAndLoading) {
 TEST(RealAnnData, TheReferencesFixtureLoadsInFull) {
   SCVI_REQUIRE_TEST_DATA();
   const io::H5adFile file(testing::test_data_dir() + "/fixtures/TM_droplet_mat.h5ad");
-  const auto dataset = load_anndata(file, reference_anndata_options(file));
+  const auto dataset = dataset_from_anndata(file);
   EXPECT_EQ(dataset.nb_cells(), 47) << "as the reference's log says in its documentation";
   EXPECT_EQ(dataset.nb_genes(), file.n_vars());
 }
@@ -417,8 +425,8 @@ TEST(RealAnnData, ProteinsOfCiteSeqExperiments) {
   for (const auto& [name, n_genes, n_proteins, total] : {Expected{"pbmc_5k_protein_v3.h5ad", 16581, 29, 628093},
                                                          Expected{"pbmc_10k_protein_v3.h5ad", 16727, 14, 1243127}}) {
     const io::H5adFile file(testing::test_data_dir() + "/pbmc_citeseq/" + name);
-    const auto dataset = load_anndata(file, {.on_duplicate_genes = DuplicateGenes::make_unique,
-                                             .measurements = {{"protein_expression", "protein_names"}}});
+    const auto dataset = load_anndata(
+        file, {.on_duplicate_genes = DuplicateGenes::make_unique, .measurements = Names{"protein_expression"}});
     EXPECT_EQ(dataset.nb_cells(), 200);
     EXPECT_EQ(dataset.nb_genes(), n_genes);
     const CellMeasurement& proteins = dataset.cell_measurement("protein_expression");

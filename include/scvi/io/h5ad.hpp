@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "scvi/core/atomic_file.hpp"
+#include "scvi/io/count_file.hpp"
 #include "scvi/io/element_info.hpp"
 #include "scvi/io/frame.hpp"
 #include "scvi/io/matrix.hpp"
@@ -33,6 +34,11 @@ class H5adFile {
   const Frame& var() const;
   /// var of raw, which may hold more genes. @throws InputError when there is no raw
   const Frame& raw_var() const;
+  /// The annotation of the columns of matrix(layer): raw_var() for raw, else var().
+  const Frame& var_of(const std::string& layer) const;
+  /// The same frames, given away: the file would read them anew.
+  Frame take_obs();
+  Frame take_var_of(const std::string& layer);
 
   bool has_x() const;
   bool has_raw() const;
@@ -48,6 +54,13 @@ class H5adFile {
   std::unique_ptr<MatrixReader> matrix(const std::string& layer = "") const;
   /// @throws InputError when there is none of that name
   DenseArray obsm(const std::string& name) const;
+  /// Names of the columns of a matrix in obsm that is a data frame; else none.
+  std::vector<std::string> obsm_columns(const std::string& name) const;
+  /// The matrix with names for its columns: the list of that name in uns, or, where `uns_names` is empty, the columns
+  /// of a data frame, the list that uns/cell_measurements_col_mappings names (as write_dataset_h5ad leaves it), the
+  /// list "protein_names" for "protein_expression" (and the like), or 0, 1, 2, ...
+  /// @throws InputError when there is no such matrix or list, or the list is of another length
+  CellTable table(const std::string& name, const std::string& uns_names = "") const;
   /// A string array of uns, e.g. protein_names. @throws InputError when there is none of that name
   std::vector<std::string> uns_strings(const std::string& name) const;
 
@@ -55,6 +68,26 @@ class H5adFile {
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+/// One matrix of obsm to read as a table.
+struct H5adTable {
+  std::string obsm{};       ///< "protein_expression"
+  std::string uns_names{};  ///< the list in uns that names its columns; empty: as H5adFile::table finds them
+};
+
+/// What to take out of an .h5ad file as counts.
+struct H5adOptions {
+  std::string layer{};  ///< the matrix with the counts: "" for X, "raw" for raw/X, else a layer
+  /// Read every matrix of obsm that holds numbers; else those that `tables` lists.
+  bool all_tables = true;
+  std::vector<H5adTable> tables{};
+};
+
+/// An .h5ad file as counts with annotation.
+/// @throws as H5adFile and its functions
+CountFile open_h5ad(const std::string& path, const H5adOptions& options = {});
+/// The same of a file that is open; its frames are copied.
+CountFile counts_of(const H5adFile& file, const H5adOptions& options = {});
 
 /// An array to store under obsm, varm or uns: float32, row-major.
 struct FloatArray {
@@ -91,10 +124,15 @@ struct H5adContents {
   Frame var;
   /// Fills `block` with the next rows and returns true, or returns false at the end. Rows come as for CsrBlock.
   std::function<bool(CsrBlock& block)> next_rows;
+  /// Or a matrix whose rows are copied, in the blocks in which it comes.
+  MatrixReader* rows = nullptr;
   /// Integer-valued X is written as float32 (what scanpy expects) unless this is set.
   bool dense = false;
   std::vector<std::pair<std::string, FloatArray>> obsm;
   std::vector<std::pair<std::string, FloatArray>> varm;
+  /// More of obsm, with all their digits (float64); the names of their columns go to uns, where H5adFile::table finds
+  /// them.
+  std::vector<CellTable> tables;
   UnsDict uns;
 };
 

@@ -86,6 +86,8 @@ struct LoomContents {
   Frame var;  ///< index: row_attrs/Gene
   /// Fills `block` with the next cells and returns true, or returns false at the end. Rows come as for CsrBlock.
   std::function<bool(CsrBlock& block)> next_rows;
+  /// Or a matrix whose rows are copied, in the blocks in which it comes.
+  MatrixReader* rows = nullptr;
   std::vector<CellTable> tables;  ///< two-dimensional attributes of cells
   std::vector<Column> global;     ///< attributes of the file, of any length; one value is written as a single one
 };
