@@ -57,7 +57,7 @@ std::unique_ptr<MatrixReader> open_matrix(std::shared_ptr<const Hdf5File> file, 
   const std::vector<std::int64_t> shape = file->read<std::int64_t>(shape_path).values;
   if (shape.size() != 2 || shape[0] < 0 || shape[1] < 0)
     throw FormatError({.problem = "is no pair of sizes", .file = file->path(), .field = shape_path});
-  MatrixInfo info{.layout = MatrixInfo::Layout::csr, .n_rows = shape[1], .n_cols = shape[0], .path = group};
+  MatrixInfo info{.layout = MatrixInfo::Layout::csr, .n_rows = shape[1], .n_cols = shape[0], .value_type = {}, .path = group};
   const SparseParts parts{group + "/data", group + "/indices", group + "/indptr"};
   return open_sparse_matrix(std::move(file), parts, std::move(info));
 }
