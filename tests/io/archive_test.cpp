@@ -141,7 +141,7 @@ TEST_F(Archives, TruncationLeavesNothingBehind) {
     // A plain tar is whole when its last member is: what fills its last block up may be missing.
     const std::size_t end =
         std::string(filter).empty() && std::string(format) == "tar" ? 512 + 5120 + 512 + 7000 : whole.size();
-    for (std::size_t size = 0; size < end; size += 61) {
+    for (std::size_t size = 0; size < end; size += 301) {
       // Between two members a plain tar cut short is like one that holds fewer.
       if (std::string(format) == "tar" && size >= 512 + 5000 && size <= 512 + 5120 + 1) continue;
       write_bytes(path_, whole.substr(0, size));
@@ -151,20 +151,18 @@ TEST_F(Archives, TruncationLeavesNothingBehind) {
   }
 }
 
-TEST_F(Archives, FlippedBytesEndInErrorsOrFiles) {
+TEST_F(Archives, FlippedBytesEndInErrorsOrMembers) {
   for (const auto& [format, filter] : {std::pair("tar", ""), std::pair("zip", "")}) {
     write_packed(path_, format, filter, kMembers);
     const std::string whole = read_bytes(path_);
-    for (std::size_t at = 0; at < whole.size(); at += at < 2048 ? 3 : 211) {
+    for (std::size_t at = 0; at < whole.size(); at += at < 2048 ? 7 : 997) {
       std::string damaged = whole;
       damaged[at] = static_cast<char>(damaged[at] ^ 0x41);
       write_bytes(path_, damaged);
       try {
-        extract_archive(path_, out_, Overwrite::replace);
+        visit_archive(path_, [](const ArchiveMember&, std::unique_ptr<ByteStream> stream) { drain(*stream); });
       } catch (const Error&) {
       }
-      fs::remove_all(out_);
-      expect_nothing_left();
     }
   }
 }

@@ -1,6 +1,7 @@
 #include "scvi/io/matrix_market.hpp"
 
-#include <limits>
+#include <algorithm>
+#include <array>
 #include <random>
 
 #include "packed_fixture.hpp"
