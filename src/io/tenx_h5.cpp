@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "delimited_line.hpp"
 #include "hdf5_matrix.hpp"
 #include "scvi/core/error.hpp"
 #include "scvi/core/text.hpp"
@@ -11,7 +12,8 @@
 namespace scvi::io {
 namespace {
 
-constexpr const char* kMatrixParts[] = {"data", "indices", "indptr", "shape", "barcodes"};
+constexpr std::int64_t kMaxUnnamedGenes = 1'000'000;
+constexpr const char* kMatrixParts[] = {"data", "indices", "indptr", "shape"};
 
 bool holds_matrix(const Hdf5File& file, const std::string& group) {
   return file.is_group(group) &&
@@ -22,11 +24,11 @@ bool is_third_generation(const Hdf5File& file) {
   return holds_matrix(file, "matrix") && file.is_group("matrix/features");
 }
 
-/// Groups of the second generation: one a genome.
+/// Groups of the second generation: one a genome. Names of genes and barcodes may have been left out.
 std::vector<std::string> genome_groups(const Hdf5File& file) {
   std::vector<std::string> groups;
   for (std::string& name : file.children())
-    if (holds_matrix(file, name) && file.is_dataset(name + "/genes")) groups.push_back(std::move(name));
+    if (holds_matrix(file, name)) groups.push_back(std::move(name));
   return groups;
 }
 
@@ -62,6 +64,16 @@ std::unique_ptr<MatrixReader> open_matrix(std::shared_ptr<const Hdf5File> file, 
   return open_sparse_matrix(std::move(file), parts, std::move(info));
 }
 
+/// Genes without names are numbered. Their number is then all that the file says of them, so it is not believed
+/// beyond any genome.
+std::vector<std::string> numbered_genes(const Hdf5File& file, const std::string& group, std::int64_t n_genes) {
+  if (n_genes > kMaxUnnamedGenes)
+    throw FormatError({.problem = "claims " + with_thousands(n_genes) + " genes and names none",
+                       .file = file.path(),
+                       .field = group + "/shape"});
+  return numbered_names(static_cast<std::size_t>(n_genes));
+}
+
 }  // namespace
 
 bool is_tenx_h5(const std::string& path) {
@@ -87,12 +99,16 @@ CountFile read_tenx_h5(const std::string& path, const TenXOptions& options) {
   } else {
     group = choose_group(*file, options.genome);
     parts.format = "10x .h5 of Cell Ranger 2";
-    parts.features.ids = file->read_strings(group + "/genes").values;
+    parts.features.ids = strings_if_any(*file, group + "/genes");
     parts.features.symbols = strings_if_any(*file, group + "/gene_names");
-    parts.features.genomes.assign(parts.features.ids.size(), group);
   }
-  parts.barcodes = file->read_strings(group + "/barcodes").values;
+  parts.barcodes = strings_if_any(*file, group + "/barcodes");
   parts.matrix = open_matrix(file, group);
+  if (!is_third_generation(*file)) {
+    std::vector<std::string>& ids = parts.features.ids;
+    if (ids.empty()) ids = numbered_genes(*file, group, parts.matrix->info().n_cols);
+    parts.features.genomes.assign(ids.size(), group);
+  }
   return assemble_tenx(std::move(parts), options);
 }
 

@@ -133,8 +133,10 @@ GeneExpressionDataset load_10x_dataset(const std::string& folder, const std::str
   populate.gene_names = std::move(file.var.index);
   populate.gene_attributes = std::move(file.var.columns);
   populate.cell_attributes = builtin::columns_but(file.obs, {"batch_indices"});
-  populate.cell_attributes.push_back(builtin::column_of("barcodes", file.obs.index));
-  populate.cell_names = std::move(file.obs.index);
+  if (file.obs.index_name == "barcodes") {
+    populate.cell_attributes.push_back(builtin::column_of("barcodes", file.obs.index));
+    populate.cell_names = std::move(file.obs.index);
+  }
   for (const io::CellTable& table : file.tables) populate.measurements.push_back(builtin::measurement_of(table));
   CountMatrix counts = builtin::read_counts(*file.counts);
   if (options.dense) counts = counts.to_dense();
