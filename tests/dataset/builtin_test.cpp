@@ -278,9 +278,9 @@ TEST_F(Builtin, PbmcIsAsInScvi) {
 TEST_F(Builtin, PbmcHasQualityMetrics) {
   const auto dataset = load_pbmc(fixtures(), {.folder_10x = fixtures("10X")});
   const Expected expected("pbmc");
-  for (const char* name : {"design", "qc", "qc_pc", "normalized_qc"}) {
-    const auto parts = testing::split(expected[std::string("other ") + name], ';');
-    const CellMeasurement& measurement = dataset.cell_measurement(name);
+  for (const std::string name : {"design", "raw_qc", "qc_pc", "normalized_qc"}) {
+    const auto parts = testing::split(expected["other " + name], ';');
+    const CellMeasurement& measurement = dataset.cell_measurement(name == "raw_qc" ? "qc" : name);
     EXPECT_EQ(std::to_string(dataset.nb_cells()) + "x" + std::to_string(measurement.columns.size()), parts[0]);
     double sum = 0;
     for (const float value : measurement.data) sum += value;
@@ -389,7 +389,7 @@ TEST(BuiltinCiteSeq, NamesWhatIsWrongWithItsTables) {
   EXPECT_NE(message_of([&] { cite.load(); }).find("lacks cell 'AAA'"), std::string::npos);
   cite = {};
   cite.proteins += "CD5,1\n";
-  EXPECT_NE(message_of([&] { cite.load(); }).find("line 4 has 2 fields"), std::string::npos);
+  EXPECT_NE(message_of([&] { cite.load(); }).find("line 4, gene 'CD5' has 2 fields"), std::string::npos);
   cite = {};
   cite.counts = ",AAA,CCC\nMOUSE_Cd3e,5,5\n";
   EXPECT_NE(message_of([&] { cite.load(); }).find("'HUMAN'"), std::string::npos);

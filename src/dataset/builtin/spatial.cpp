@@ -186,6 +186,7 @@ Definition seqfish_definition() {
                     .aliases = {"SeqfishDataset"},
                     .organism = "mouse",
                     .what = "hippocampus; seqFISH",
+                    .annotations = {"gene names"},
                     .reference = "Shah et al. 2016, doi:10.1016/j.neuron.2016.10.001",
                     .save_path = "data/",
                     .files = {{.name = kSeqfish,
