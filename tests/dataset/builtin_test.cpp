@@ -395,6 +395,42 @@ TEST(BuiltinCiteSeq, NamesWhatIsWrongWithItsTables) {
   EXPECT_NE(message_of([&] { cite.load(); }).find("'HUMAN'"), std::string::npos);
 }
 
+/// A folder of Cell Ranger 2 with one gene that all cells have: the first once, the second twice, ...
+void write_tenx(const testing::TemporaryDirectory& folder, const std::string& name, const Names& barcodes) {
+  const std::string place = name + "/filtered_gene_bc_matrices/GRCh38/";
+  std::filesystem::create_directories(folder.path(place));
+  std::string lines;
+  std::string matrix = "%%MatrixMarket matrix coordinate integer general\n1 " + std::to_string(barcodes.size()) +
+                       " " + std::to_string(barcodes.size()) + "\n";
+  for (std::size_t cell = 1; cell <= barcodes.size(); ++cell) {
+    lines += barcodes[cell - 1] + "\n";
+    matrix += "1 " + std::to_string(cell) + " " + std::to_string(cell) + "\n";
+  }
+  write(folder, place + "genes.tsv", "ENSG1\tCD3E\n");
+  write(folder, place + "barcodes.tsv", lines);
+  write(folder, place + "matrix.mtx", matrix);
+}
+
+TEST(BuiltinPbmc, KeepsCellsThatShareABarcodeApart) {
+  const testing::TemporaryDirectory folder;
+  write_tenx(folder, "pbmc8k", {"AAAC-1", "CCCC-1", "TTTT-1"});
+  write_tenx(folder, "pbmc4k", {"GGGG-1", "TTTT-1", "AAAC-1"});
+  write(folder, "gene_info_pbmc.csv", ",ENSG,GS\n5,ENSG1,CD3E\n");
+  std::filesystem::copy(std::string(SCVI_SOURCE_DIR) + "/tests/dataset/expected/shared_barcodes.pickle",
+                        folder.path("pbmc_metadata.pickle"));
+  const auto dataset = load_pbmc(folder.path());
+  EXPECT_EQ(dataset.batch_indices(), (std::vector<std::int64_t>{0, 0, 1, 1}));
+  EXPECT_EQ(dataset.X().cell_totals(), (std::vector<double>{1, 2, 1, 3}));
+  EXPECT_EQ(dataset.labels(), (std::vector<std::int64_t>{1, 0, 2, 2}));
+  EXPECT_EQ(dataset.cell_types(), (Names{"B", "T", "NK"}));
+  EXPECT_EQ(dataset.cell_measurement("qc").data, (std::vector<float>{5, 50, 6, 60, 7, 70, 8, 80}));
+  EXPECT_EQ(dataset.cell_measurement("qc_pc").columns, (Names{"PC1", "PC2"}));
+  // scVI takes the second batch's AAAC for the first one's, and leaves the first one out.
+  const auto reference = load_pbmc(folder.path(), {.reference_0_6_3 = true});
+  EXPECT_EQ(reference.batch_indices(), (std::vector<std::int64_t>{1, 0, 1}));
+  EXPECT_EQ(reference.X().cell_totals(), (std::vector<double>{3, 2, 1}));
+}
+
 TEST_F(Builtin, AMissingFileIsNamed) {
   const testing::TemporaryDirectory empty;
   try {

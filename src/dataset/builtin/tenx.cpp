@@ -99,7 +99,8 @@ CatalogueFile archive_of(const TenXRecord& record, TenXType type) {
   const std::string archive = archive_name(record, type);
   return {.name = name + "/" + archive,
           .url = "http://cf.10xgenomics.com/samples/cell-exp/" + std::string(record.group) + "/" + name + "/" + name +
-                 "_" + archive};
+                 "_" + archive,
+          .mirror_name = "10X/" + name + "/" + archive};
 }
 
 /// The archive, or what somebody has unpacked it to.
