@@ -11,6 +11,7 @@
 
 #include "expected_table.hpp"
 #include "scvi/core/error.hpp"
+#include "scvi/io/hdf5.hpp"
 #include "testing.hpp"
 
 namespace scvi {
@@ -265,6 +266,36 @@ TEST_F(Builtin, BrainLargeKeepsNoMoreCellsThanAsked) {
   const auto all = load_brain_large(fixtures(), {.loading_batch_size = 10});
   EXPECT_EQ(dataset.original_genes(), all.original_genes());
   EXPECT_EQ(dataset.X().cell_totals()[24], all.X().cell_totals()[24]);
+}
+
+/// A 10x .h5 of three cells and `n_genes` genes, without names.
+std::string write_unnamed_h5(const testing::TemporaryDirectory& folder, std::int64_t n_genes) {
+  auto file = io::Hdf5File::create(folder.path("brain_large.h5"));
+  file.write("mm10/shape", std::vector<std::int64_t>{n_genes, 3});
+  file.write("mm10/indptr", std::vector<std::int64_t>{0, 2, 2, 4});
+  file.write("mm10/indices", std::vector<std::int32_t>{0, 3, 1, 3});
+  file.write("mm10/data", std::vector<std::int32_t>{1, 9, 2, 4});
+  file.close();
+  return folder.path();
+}
+
+TEST(BuiltinBrainLarge, DropsEmptyCellsAndSaysWhereTheOthersStood) {
+  const testing::TemporaryDirectory folder;
+  const auto dataset =
+      load_brain_large(write_unnamed_h5(folder, 4), {.nb_genes_to_keep = 2, .loading_batch_size = 1});
+  EXPECT_EQ(dataset.original_genes(), (std::vector<std::int64_t>{3, 1}));
+  EXPECT_EQ(dataset.original_cells(), (std::vector<std::int64_t>{0, 2}));
+  EXPECT_EQ(dataset.X().cell_totals(), (std::vector<double>{9, 6}));
+  EXPECT_EQ(dataset.gene_names(), (Names{"3", "1"}));
+}
+
+TEST(BuiltinBrainLarge, BelievesNoNumberOfGenesWithoutNames) {
+  for (const std::int64_t n_genes :
+       {std::int64_t{1} << 40, std::int64_t{2'000'000}, std::int64_t{3}, std::int64_t{-1}}) {
+    const testing::TemporaryDirectory folder;
+    write_unnamed_h5(folder, n_genes);
+    EXPECT_THROW(load_brain_large(folder.path()), FormatError) << n_genes;
+  }
 }
 
 TEST_F(Builtin, PbmcIsAsInScvi) {

@@ -19,7 +19,7 @@ namespace {
 constexpr const char* kMetadata = "brain_small_metadata.pickle";
 
 /// Entries of a piece that is in memory at a time (8 bytes each), whatever the number of cells asked for.
-constexpr std::int64_t kMaxEntriesPerPiece = 16'000'000;
+constexpr std::int64_t kMaxEntriesPerPiece = 4'000'000;
 
 /// Reads the first `n_cells` rows in pieces of at most `cells_per_piece` cells.
 void for_each_piece(io::MatrixReader& counts, std::int64_t n_cells, std::int64_t cells_per_piece,
