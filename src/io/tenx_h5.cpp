@@ -24,7 +24,7 @@ bool is_third_generation(const Hdf5File& file) {
   return holds_matrix(file, "matrix") && file.is_group("matrix/features");
 }
 
-/// Groups of the second generation: one a genome. Names of genes and barcodes may have been left out.
+/// Groups of the second generation: one a genome.
 std::vector<std::string> genome_groups(const Hdf5File& file) {
   std::vector<std::string> groups;
   for (std::string& name : file.children())
@@ -59,19 +59,22 @@ std::unique_ptr<MatrixReader> open_matrix(std::shared_ptr<const Hdf5File> file, 
   const std::vector<std::int64_t> shape = file->read<std::int64_t>(shape_path).values;
   if (shape.size() != 2 || shape[0] < 0 || shape[1] < 0)
     throw FormatError({.problem = "is no pair of sizes", .file = file->path(), .field = shape_path});
-  MatrixInfo info{.layout = MatrixInfo::Layout::csr, .n_rows = shape[1], .n_cols = shape[0], .path = group};
+  MatrixInfo info{
+      .layout = MatrixInfo::Layout::csr, .n_rows = shape[1], .n_cols = shape[0], .value_type = {}, .path = group};
   const SparseParts parts{group + "/data", group + "/indices", group + "/indptr"};
   return open_sparse_matrix(std::move(file), parts, std::move(info));
 }
 
-/// Genes without names are numbered. Their number is then all that the file says of them, so it is not believed
-/// beyond any genome.
-std::vector<std::string> numbered_genes(const Hdf5File& file, const std::string& group, std::int64_t n_genes) {
-  if (n_genes > kMaxUnnamedGenes)
-    throw FormatError({.problem = "claims " + with_thousands(n_genes) + " genes and names none",
-                       .file = file.path(),
-                       .field = group + "/shape"});
-  return numbered_names(static_cast<std::size_t>(n_genes));
+/// Files cut down for tests or tutorials may have no names at all. The number of genes is then all that the file says
+/// of them, so it is not believed beyond any genome.
+void complete_names(TenXParts& parts, const std::string& genome) {
+  const MatrixInfo& info = parts.matrix->info();
+  if (parts.features.ids.empty() && info.n_cols > kMaxUnnamedGenes)
+    throw FormatError({.problem = "claims " + with_thousands(info.n_cols) + " genes and names none",
+                       .file = parts.path,
+                       .field = genome + "/shape"});
+  if (parts.features.ids.empty()) parts.features.ids = numbered_names(static_cast<std::size_t>(info.n_cols));
+  parts.features.genomes.assign(parts.features.ids.size(), genome);
 }
 
 }  // namespace
@@ -104,11 +107,7 @@ CountFile read_tenx_h5(const std::string& path, const TenXOptions& options) {
   }
   parts.barcodes = strings_if_any(*file, group + "/barcodes");
   parts.matrix = open_matrix(file, group);
-  if (!is_third_generation(*file)) {
-    std::vector<std::string>& ids = parts.features.ids;
-    if (ids.empty()) ids = numbered_genes(*file, group, parts.matrix->info().n_cols);
-    parts.features.genomes.assign(ids.size(), group);
-  }
+  if (group != "matrix") complete_names(parts, group);
   return assemble_tenx(std::move(parts), options);
 }
 
