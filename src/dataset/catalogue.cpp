@@ -5,7 +5,9 @@
 
 #include "builtin/definition.hpp"
 #include "scvi/core/error.hpp"
+#include "scvi/core/logging.hpp"
 #include "scvi/core/text.hpp"
+#include "scvi/io/download.hpp"
 
 namespace scvi {
 namespace {
@@ -37,6 +39,26 @@ bool is_there(const fs::path& path) {
 
 const builtin::Definition& definition_of(const CatalogueEntry& entry) {
   return builtin::definitions()[static_cast<std::size_t>(&entry - catalogue().data())];
+}
+
+void fetch_published(const CatalogueFile& file, const std::string& path, Progress* progress) {
+  io::download(
+      file.url, path,
+      {.expected_size = file.bytes > 0 ? file.bytes : -1, .expected_sha256 = file.sha256, .progress = progress});
+}
+
+void fetch_from_mirror(const CatalogueFile& file, const std::string& path, const std::string& mirror,
+                       Progress* progress) {
+  const fs::path place = file.mirror_name.empty() ? file.name : file.mirror_name;
+  const std::string folder = place.parent_path().string();
+  io::download(file.url, path,
+               {.mirror = folder.empty() ? mirror : mirror + (mirror.ends_with('/') ? "" : "/") + folder,
+                .progress = progress});
+  const auto bytes = static_cast<std::int64_t>(fs::file_size(path));
+  if (file.bytes > 0 && bytes != file.bytes) {
+    log_warning(path + " has " + with_thousands(bytes) + " bytes, but the published file " +
+                with_thousands(file.bytes) + ": the mirror holds another version");
+  }
 }
 
 }  // namespace
@@ -96,9 +118,21 @@ std::vector<CatalogueFile> BuiltinDataset::missing_files() const {
   return missing;
 }
 
-GeneExpressionDataset BuiltinDataset::load() const {
+void BuiltinDataset::download(Progress* progress) const {
+  const std::string mirror = io::datasets_mirror();
+  for (const CatalogueFile& file : missing_files()) {
+    const std::string path = (fs::path(save_path_) / file.name).string();
+    if (mirror.empty()) {
+      fetch_published(file, path, progress);
+    } else {
+      fetch_from_mirror(file, path, mirror, progress);
+    }
+  }
+}
+
+GeneExpressionDataset BuiltinDataset::load(Progress* progress) const {
   const builtin::Load load = definition_of(*entry_).prepare(builtin::OptionValues(*entry_, options_));
-  download();
+  download(progress);
   return load(save_path_);
 }
 

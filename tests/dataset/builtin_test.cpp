@@ -11,6 +11,7 @@
 
 #include "expected_table.hpp"
 #include "scvi/core/error.hpp"
+#include "scvi/io/hdf5.hpp"
 #include "testing.hpp"
 
 namespace scvi {
@@ -267,6 +268,36 @@ TEST_F(Builtin, BrainLargeKeepsNoMoreCellsThanAsked) {
   EXPECT_EQ(dataset.X().cell_totals()[24], all.X().cell_totals()[24]);
 }
 
+/// A 10x .h5 of three cells and `n_genes` genes, without names.
+std::string write_unnamed_h5(const testing::TemporaryDirectory& folder, std::int64_t n_genes) {
+  auto file = io::Hdf5File::create(folder.path("brain_large.h5"));
+  file.write("mm10/shape", std::vector<std::int64_t>{n_genes, 3});
+  file.write("mm10/indptr", std::vector<std::int64_t>{0, 2, 2, 4});
+  file.write("mm10/indices", std::vector<std::int32_t>{0, 3, 1, 3});
+  file.write("mm10/data", std::vector<std::int32_t>{1, 9, 2, 4});
+  file.close();
+  return folder.path();
+}
+
+TEST(BuiltinBrainLarge, DropsEmptyCellsAndSaysWhereTheOthersStood) {
+  const testing::TemporaryDirectory folder;
+  const auto dataset =
+      load_brain_large(write_unnamed_h5(folder, 4), {.nb_genes_to_keep = 2, .loading_batch_size = 1});
+  EXPECT_EQ(dataset.original_genes(), (std::vector<std::int64_t>{3, 1}));
+  EXPECT_EQ(dataset.original_cells(), (std::vector<std::int64_t>{0, 2}));
+  EXPECT_EQ(dataset.X().cell_totals(), (std::vector<double>{9, 6}));
+  EXPECT_EQ(dataset.gene_names(), (Names{"3", "1"}));
+}
+
+TEST(BuiltinBrainLarge, BelievesNoNumberOfGenesWithoutNames) {
+  for (const std::int64_t n_genes :
+       {std::int64_t{1} << 40, std::int64_t{2'000'000}, std::int64_t{3}, std::int64_t{-1}}) {
+    const testing::TemporaryDirectory folder;
+    write_unnamed_h5(folder, n_genes);
+    EXPECT_THROW(load_brain_large(folder.path()), FormatError) << n_genes;
+  }
+}
+
 TEST_F(Builtin, PbmcIsAsInScvi) {
   const auto dataset = load_pbmc(fixtures(), {.folder_10x = fixtures("10X")});
   // No cell here is a megakaryocyte, and scVI then gives their name to the next type.
@@ -278,9 +309,9 @@ TEST_F(Builtin, PbmcIsAsInScvi) {
 TEST_F(Builtin, PbmcHasQualityMetrics) {
   const auto dataset = load_pbmc(fixtures(), {.folder_10x = fixtures("10X")});
   const Expected expected("pbmc");
-  for (const char* name : {"design", "qc", "qc_pc", "normalized_qc"}) {
-    const auto parts = testing::split(expected[std::string("other ") + name], ';');
-    const CellMeasurement& measurement = dataset.cell_measurement(name);
+  for (const std::string name : {"design", "raw_qc", "qc_pc", "normalized_qc"}) {
+    const auto parts = testing::split(expected["other " + name], ';');
+    const CellMeasurement& measurement = dataset.cell_measurement(name == "raw_qc" ? "qc" : name);
     EXPECT_EQ(std::to_string(dataset.nb_cells()) + "x" + std::to_string(measurement.columns.size()), parts[0]);
     double sum = 0;
     for (const float value : measurement.data) sum += value;
@@ -389,10 +420,46 @@ TEST(BuiltinCiteSeq, NamesWhatIsWrongWithItsTables) {
   EXPECT_NE(message_of([&] { cite.load(); }).find("lacks cell 'AAA'"), std::string::npos);
   cite = {};
   cite.proteins += "CD5,1\n";
-  EXPECT_NE(message_of([&] { cite.load(); }).find("has 2 fields, but the header has 3"), std::string::npos);
+  EXPECT_NE(message_of([&] { cite.load(); }).find("line 4, gene 'CD5' has 2 fields"), std::string::npos);
   cite = {};
   cite.counts = ",AAA,CCC\nMOUSE_Cd3e,5,5\n";
   EXPECT_NE(message_of([&] { cite.load(); }).find("'HUMAN'"), std::string::npos);
+}
+
+/// A folder of Cell Ranger 2 with one gene that all cells have: the first once, the second twice, ...
+void write_tenx(const testing::TemporaryDirectory& folder, const std::string& name, const Names& barcodes) {
+  const std::string place = name + "/filtered_gene_bc_matrices/GRCh38/";
+  std::filesystem::create_directories(folder.path(place));
+  std::string lines;
+  std::string matrix = "%%MatrixMarket matrix coordinate integer general\n1 " + std::to_string(barcodes.size()) +
+                       " " + std::to_string(barcodes.size()) + "\n";
+  for (std::size_t cell = 1; cell <= barcodes.size(); ++cell) {
+    lines += barcodes[cell - 1] + "\n";
+    matrix += "1 " + std::to_string(cell) + " " + std::to_string(cell) + "\n";
+  }
+  write(folder, place + "genes.tsv", "ENSG1\tCD3E\n");
+  write(folder, place + "barcodes.tsv", lines);
+  write(folder, place + "matrix.mtx", matrix);
+}
+
+TEST(BuiltinPbmc, KeepsCellsThatShareABarcodeApart) {
+  const testing::TemporaryDirectory folder;
+  write_tenx(folder, "pbmc8k", {"AAAC-1", "CCCC-1", "TTTT-1"});
+  write_tenx(folder, "pbmc4k", {"GGGG-1", "TTTT-1", "AAAC-1"});
+  write(folder, "gene_info_pbmc.csv", ",ENSG,GS\n5,ENSG1,CD3E\n");
+  std::filesystem::copy(std::string(SCVI_SOURCE_DIR) + "/tests/dataset/expected/shared_barcodes.pickle",
+                        folder.path("pbmc_metadata.pickle"));
+  const auto dataset = load_pbmc(folder.path());
+  EXPECT_EQ(dataset.batch_indices(), (std::vector<std::int64_t>{0, 0, 1, 1}));
+  EXPECT_EQ(dataset.X().cell_totals(), (std::vector<double>{1, 2, 1, 3}));
+  EXPECT_EQ(dataset.labels(), (std::vector<std::int64_t>{1, 0, 2, 2}));
+  EXPECT_EQ(dataset.cell_types(), (Names{"B", "T", "NK"}));
+  EXPECT_EQ(dataset.cell_measurement("qc").data, (std::vector<float>{5, 50, 6, 60, 7, 70, 8, 80}));
+  EXPECT_EQ(dataset.cell_measurement("qc_pc").columns, (Names{"PC1", "PC2"}));
+  // scVI takes the second batch's AAAC for the first one's, and leaves the first one out.
+  const auto reference = load_pbmc(folder.path(), {.reference_0_6_3 = true});
+  EXPECT_EQ(reference.batch_indices(), (std::vector<std::int64_t>{1, 0, 1}));
+  EXPECT_EQ(reference.X().cell_totals(), (std::vector<double>{3, 2, 1}));
 }
 
 TEST_F(Builtin, AMissingFileIsNamed) {

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "scvi/core/progress.hpp"
 #include "scvi/dataset/gene_expression_dataset.hpp"
 
 namespace scvi {
@@ -16,6 +17,9 @@ struct CatalogueFile {
   std::string url{};       ///< where it is published; empty: it cannot be had from there any more
   std::int64_t bytes = 0;  ///< its size; 0: not known
   std::string sha256{};    ///< in lower-case hexadecimal; empty: not known
+  /// Where a mirror holds it: "10X/pbmc8k/filtered_gene_bc_matrices.tar.gz"; empty: under `name`. The last part is
+  /// that of `name`.
+  std::string mirror_name{};
 };
 
 /// Something that a built-in data set can be told.
@@ -66,12 +70,15 @@ class BuiltinDataset {
   /// Those of them that are not in the folder.
   std::vector<CatalogueFile> missing_files() const;
 
-  /// Fetches the missing files: from SCVI_DATASETS_MIRROR where that is set, else from where they are published.
-  /// @throws IoError when one cannot be had, with what to do instead
-  void download() const;
+  /// Fetches the missing files from where they are published, checking size and checksum where they are known. When
+  /// SCVI_DATASETS_MIRROR names a folder or the base of an address, they are taken from there instead, and one of
+  /// another size only warns: a mirror may hold other versions.
+  /// @param progress told of the megabytes of each file; nullptr for none
+  /// @throws IoError when one cannot be had, FormatError when it is not the file that was published
+  void download(Progress* progress = nullptr) const;
   /// Fetches what is missing and loads.
-  /// @throws IoError as download(); FormatError or InputError for a file that is damaged or is another one
-  GeneExpressionDataset load() const;
+  /// @throws as download(); FormatError or InputError for a file that is damaged or is another one
+  GeneExpressionDataset load(Progress* progress = nullptr) const;
 
  private:
   const CatalogueEntry* entry_;

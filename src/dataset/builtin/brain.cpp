@@ -2,21 +2,24 @@
 // are read.
 
 #include <algorithm>
-#include <filesystem>
-#include <numeric>
+#include <unordered_map>
 
+#include "../columns.hpp"
 #include "definition.hpp"
 #include "scvi/core/error.hpp"
 #include "scvi/core/interrupt.hpp"
 #include "scvi/dataset/builtin.hpp"
+#include "scvi/io/pandas_pickle.hpp"
 #include "scvi/io/tenx.hpp"
 #include "sources.hpp"
 
 namespace scvi {
 namespace {
 
+constexpr const char* kMetadata = "brain_small_metadata.pickle";
+
 /// Entries of a piece that is in memory at a time (8 bytes each), whatever the number of cells asked for.
-constexpr std::int64_t kMaxEntriesPerPiece = 16'000'000;
+constexpr std::int64_t kMaxEntriesPerPiece = 4'000'000;
 
 /// Reads the first `n_cells` rows in pieces of at most `cells_per_piece` cells.
 void for_each_piece(io::MatrixReader& counts, std::int64_t n_cells, std::int64_t cells_per_piece,
@@ -94,6 +97,25 @@ class ChosenCounts {
   std::vector<float> values_;
 };
 
+/// The rows of these cells, by the names of the rows.
+io::Frame rows_of(const io::Frame& frame, const std::vector<std::string>& cells, const std::string& path) {
+  std::unordered_map<std::string, std::int64_t> row_of;
+  for (std::size_t row = 0; row < frame.index.size(); ++row) {
+    row_of.emplace(frame.index[row], static_cast<std::int64_t>(row));
+  }
+  std::vector<std::int64_t> rows;
+  rows.reserve(cells.size());
+  for (const std::string& cell : cells) {
+    const auto found = row_of.find(cell);
+    if (found == row_of.end()) throw FormatError({.problem = "lacks cell '" + cell + "'", .file = path});
+    rows.push_back(found->second);
+  }
+  io::Frame taken;
+  taken.index = cells;
+  for (const io::Column& column : frame.columns) taken.columns.push_back(dataset_detail::take(column, rows));
+  return taken;
+}
+
 void check(const BrainLargeOptions& options) {
   builtin::require_positive(options.sample_size_gene_var, "sample_size_gene_var");
   builtin::require_positive(options.nb_genes_to_keep, "nb_genes_to_keep");
@@ -127,7 +149,20 @@ GeneExpressionDataset load_brain_large(const std::string& folder, const BrainLar
 
 GeneExpressionDataset load_brain_small(const std::string& folder, const std::string& folder_10x) {
   GeneExpressionDataset dataset = load_10x_dataset(folder_10x.empty() ? folder : folder_10x, "neuron_9k");
-  const std::string path = builtin::existing_file(folder, "brain_small_metadata.pickle");
+  const std::string path = builtin::existing_file(folder, kMetadata);
+  const std::vector<std::string> barcodes = builtin::texts(dataset.cell_attribute("barcodes"));
+  const io::PandasPickle metadata(path);
+  const io::Frame clusters = rows_of(metadata.frame("clusters"), barcodes, path);
+  RemappedCategories labels =
+      remap_categories(builtin::whole_numbers(builtin::required_column(clusters, "Cluster", path), path));
+  std::vector<std::string> names;
+  for (const std::int64_t cluster : labels.old_values) names.push_back(std::to_string(cluster));
+  dataset.initialize_cell_attribute(builtin::column_of("labels", std::move(labels.codes)), true);
+  dataset.initialize_mapped_attribute("labels", "cell_types", std::move(names));
+  const io::Frame quality = rows_of(metadata.frame("raw_qc"), barcodes, path);
+  std::vector<const io::Column*> columns;
+  for (const io::Column& column : quality.columns) columns.push_back(&column);
+  dataset.initialize_cell_measurement(builtin::measurement_of("qc", "qc_names", columns, path));
   return dataset;
 }
 
@@ -145,7 +180,7 @@ std::vector<Definition> brain_definitions() {
                 .annotations = {"10 clusters", "9 quality metrics", "barcodes"},
                 .reference = "Lopez et al. 2018, doi:10.1038/s41592-018-0229-2",
                 .save_path = "data/",
-                .files = {{.name = "brain_small_metadata.pickle",
+                .files = {{.name = kMetadata,
                            .url = "https://github.com/YosefLab/scVI-data/raw/master/brain_small_metadata.pickle",
                            .bytes = 1242713,
                            .sha256 = "b14ca6073b2221bcb82c8018337132dafde96a7847649ff828fdfb0d4c43f1d6"},

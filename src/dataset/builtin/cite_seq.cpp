@@ -40,12 +40,17 @@ std::string local_name(const std::string& name, const std::string& kind) {
   return name + "/" + name + kind + ".csv.gz";
 }
 
+CatalogueFile file_of(const CiteSeqRecord& record, const std::string& kind, const std::string& published_kind) {
+  const std::string name = local_name(record.name, kind);
+  return {.name = name,
+          .url = "https://ftp.ncbi.nlm.nih.gov/geo/series/GSE100nnn/GSE100866/suppl/GSE100866_" +
+                 std::string(record.published_as) + published_kind + ".csv.gz",
+          .mirror_name = "citeSeq/" + name};
+}
+
 std::vector<CatalogueFile> files_of(const CiteSeqRecord& record) {
-  const std::string url =
-      "ftp://ftp.ncbi.nlm.nih.gov/geo/series/GSE100nnn/GSE100866/suppl/GSE100866_" + std::string(record.published_as);
-  return {{.name = local_name(record.name, "_rna"), .url = url + "-RNA_umi.csv.gz"},
-          {.name = local_name(record.name, "_adt"), .url = url + "-ADT_umi.csv.gz"},
-          {.name = local_name(record.name, "_adt_centered"), .url = url + "-ADT_clr-transformed.csv.gz"}};
+  return {file_of(record, "_rna", "-RNA_umi"), file_of(record, "_adt", "-ADT_umi"),
+          file_of(record, "_adt_centered", "-ADT_clr-transformed")};
 }
 
 /// A table with cells in columns.

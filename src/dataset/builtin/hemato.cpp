@@ -172,10 +172,12 @@ std::vector<Definition> hemato_definitions() {
                 .save_path = "data/HEMATO/",
                 .files = {{.name = kCounts,
                            .url = "https://www.ncbi.nlm.nih.gov/geo/download/?acc=GSM2388072&format=file&"
-                                  "file=GSM2388072%5Fbasal%5Fbone%5Fmarrow%2Eraw%5Fumifm%5Fcounts%2Ecsv%2Egz"},
+                                  "file=GSM2388072%5Fbasal%5Fbone%5Fmarrow%2Eraw%5Fumifm%5Fcounts%2Ecsv%2Egz",
+                           .mirror_name = std::string("HEMATO/") + kCounts},
                           {.name = kArchive,
                            .url = "https://github.com/romain-lopez/scVI-reproducibility/raw/master/additional/"
-                                  "data.zip"}},
+                                  "data.zip",
+                           .mirror_name = std::string("HEMATO/") + kArchive}},
                 .options = {{"reference_0_6_3", "false", "labels as scVI 0.6.3 makes them, which mean nothing"}}},
       .prepare = [](const OptionValues& values) -> Load {
         const HematoOptions options{.reference_0_6_3 = values.flag("reference_0_6_3")};

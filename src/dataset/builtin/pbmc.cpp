@@ -9,6 +9,7 @@
 #include "definition.hpp"
 #include "scvi/core/error.hpp"
 #include "scvi/dataset/builtin.hpp"
+#include "scvi/io/pandas_pickle.hpp"
 #include "sources.hpp"
 
 namespace scvi {
@@ -30,6 +31,45 @@ struct PbmcMetadata {
   std::vector<std::int64_t> clusters{};
   std::vector<std::string> cluster_names{};
 };
+
+/// A matrix as a table whose columns are numbered: "PC1", "PC2", ...
+io::Frame numbered_columns(const io::PickledArray& array, const std::string& prefix, const std::string& path) {
+  if (array.shape.size() != 2) throw FormatError({.problem = "is no matrix", .file = path, .field = "qc_pc"});
+  const std::vector<double> values = builtin::real_numbers(array.column, path);
+  io::Frame frame;
+  for (std::int64_t column = 0; column < array.shape[1]; ++column) {
+    std::vector<double> taken;
+    for (std::int64_t row = 0; row < array.shape[0]; ++row) taken.push_back(values[row * array.shape[1] + column]);
+    frame.columns.push_back(builtin::column_of(prefix + std::to_string(column + 1), std::move(taken)));
+  }
+  return frame;
+}
+
+PbmcMetadata read_metadata(const std::string& path) {
+  const io::PandasPickle pickle(path);
+  PbmcMetadata out{.path = path,
+                   .barcodes = pickle.frame("barcodes").index,
+                   .design = pickle.frame("design"),
+                   .raw_qc = pickle.frame("raw_qc"),
+                   .normalized_qc = pickle.frame("normalized_qc"),
+                   .qc_pc = numbered_columns(pickle.array("qc_pc"), "PC", path),
+                   .clusters = builtin::whole_numbers(pickle.array("clusters").column, path),
+                   .cluster_names = builtin::texts(pickle.array("list_clusters").column)};
+  const auto n_rows = static_cast<std::int64_t>(out.barcodes.size());
+  const auto check = [&](std::int64_t n_found, const char* what) {
+    if (n_found == n_rows) return;
+    throw FormatError(
+        {.problem = "describes " + std::to_string(n_found) + " cells, but 'barcodes' " + std::to_string(n_rows),
+         .file = path,
+         .field = what});
+  };
+  check(static_cast<std::int64_t>(out.clusters.size()), "clusters");
+  for (const auto& [frame, name] : {std::pair{&out.design, "design"}, std::pair{&out.raw_qc, "raw_qc"},
+                                    std::pair{&out.normalized_qc, "normalized_qc"}, std::pair{&out.qc_pc, "qc_pc"}}) {
+    for (const io::Column& column : frame->columns) check(column.size(), name);
+  }
+  return out;
+}
 
 /// Which rows of the metadata are which cells.
 struct PbmcMatch {

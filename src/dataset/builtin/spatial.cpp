@@ -48,6 +48,12 @@ float count_in(const io::XlsxCell& cell, const std::string& path, const io::Xlsx
   return static_cast<float>(std::trunc(builtin::number_in(io::text_of(cell), path, row.number, column)));
 }
 
+/// The sheet has its names in single quotes.
+std::string unquoted(std::string name) {
+  const bool quoted = name.size() > 2 && name.front() == '\'' && name.back() == '\'';
+  return quoted ? name.substr(1, name.size() - 2) : name;
+}
+
 SeqfishTable read_seqfish(const std::string& path) {
   SeqfishTable table;
   io::XlsxFile(path).for_each_row(kSeqfishSheet, [&](const io::XlsxRow& row) {
@@ -59,7 +65,7 @@ SeqfishTable read_seqfish(const std::string& path) {
                          .file = path,
                          .field = "sheet '" + std::string(kSeqfishSheet) + "', row " + std::to_string(row.number)});
     }
-    table.genes.push_back(io::text_of(row.cells.front()));
+    table.genes.push_back(unquoted(io::text_of(row.cells.front())));
     for (std::size_t at = 1; at < row.cells.size(); ++at) {
       table.values.push_back(count_in(row.cells[at], path, row, at));
     }
@@ -180,6 +186,7 @@ Definition seqfish_definition() {
                     .aliases = {"SeqfishDataset"},
                     .organism = "mouse",
                     .what = "hippocampus; seqFISH",
+                    .annotations = {"gene names"},
                     .reference = "Shah et al. 2016, doi:10.1016/j.neuron.2016.10.001",
                     .save_path = "data/",
                     .files = {{.name = kSeqfish,

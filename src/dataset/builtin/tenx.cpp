@@ -99,7 +99,8 @@ CatalogueFile archive_of(const TenXRecord& record, TenXType type) {
   const std::string archive = archive_name(record, type);
   return {.name = name + "/" + archive,
           .url = "http://cf.10xgenomics.com/samples/cell-exp/" + std::string(record.group) + "/" + name + "/" + name +
-                 "_" + archive};
+                 "_" + archive,
+          .mirror_name = "10X/" + name + "/" + archive};
 }
 
 /// The archive, or what somebody has unpacked it to.
@@ -133,8 +134,10 @@ GeneExpressionDataset load_10x_dataset(const std::string& folder, const std::str
   populate.gene_names = std::move(file.var.index);
   populate.gene_attributes = std::move(file.var.columns);
   populate.cell_attributes = builtin::columns_but(file.obs, {"batch_indices"});
-  populate.cell_attributes.push_back(builtin::column_of("barcodes", file.obs.index));
-  populate.cell_names = std::move(file.obs.index);
+  if (file.obs.index_name == "barcodes") {
+    populate.cell_attributes.push_back(builtin::column_of("barcodes", file.obs.index));
+    populate.cell_names = std::move(file.obs.index);
+  }
   for (const io::CellTable& table : file.tables) populate.measurements.push_back(builtin::measurement_of(table));
   CountMatrix counts = builtin::read_counts(*file.counts);
   if (options.dense) counts = counts.to_dense();
