@@ -9,8 +9,8 @@ namespace scvi::app {
 
 /// How a file of counts is to be read, as typed.
 struct CountsInput {
-  io::OpenCountsOptions open;
-  std::string format;
+  io::OpenCountsOptions open{};
+  std::string format{};
 };
 
 /// Adds --format and what the formats need to be told.
