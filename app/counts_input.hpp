@@ -11,6 +11,9 @@ namespace scvi::app {
 struct CountsInput {
   io::OpenCountsOptions open{};
   std::string format{};
+  bool gene_ids = false;
+  std::string lines_are{};
+  std::string separator{};
 };
 
 /// Adds --format and what the formats need to be told.
