@@ -22,6 +22,11 @@ void add_input_options(CLI::App& app, CountsInput& input) {
                  "of text: comma, tab, semicolon or blank (default: as the file shows)")
       ->check(one_of({"comma", "tab", "semicolon", "blank"}))
       ->group(group);
+  app.add_option("--annotation-columns", input.open.annotation_columns,
+                 "of text: columns behind the name of a line that are no counts")
+      ->check(whole_number(0, 1 << 20))
+      ->group(group);
+  app.add_option("--member", input.open.member, "of a .zip with several tables: the one to read")->group(group);
 }
 
 io::OpenCountsOptions open_options(const CountsInput& input) {

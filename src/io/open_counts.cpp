@@ -40,6 +40,8 @@ void check_options(const std::string& path, CountFormat format, const OpenCounts
   if (!options.genome.empty()) refuse_option(path, format, "genome", {tenx, tenx_h5});
   if (options.gene_ids) refuse_option(path, format, "gene_ids", {tenx, tenx_h5});
   if (options.gene_by_cell) refuse_option(path, format, "gene_by_cell", {delimited, matrix_market});
+  if (options.annotation_columns) refuse_option(path, format, "annotation_columns", {delimited});
+  if (!options.member.empty()) refuse_option(path, format, "member", {delimited});
   if (options.separator) refuse_option(path, format, "separator", {delimited});
 }
 
@@ -67,7 +69,9 @@ CountFile read(const std::string& path, CountFormat format, const OpenCountsOpti
   }
   return read_delimited_counts(path, {.separator = options.separator.value_or('\0'),
                                       .gene_by_cell = options.gene_by_cell.value_or(true),
-                                      .allow_duplicate_names = true});
+                                      .annotation_columns = options.annotation_columns.value_or(0),
+                                      .allow_duplicate_names = true,
+                                      .stream = {.member = options.member}});
 }
 
 }  // namespace
@@ -98,7 +102,10 @@ bool has_layers(CountFormat format) {
 }
 
 CountFile open_counts(const std::string& path, const OpenCountsOptions& options) {
-  const CountFormat format = options.format ? *options.format : recognise_counts(path);
+  const bool is_member = !options.format && !options.member.empty();
+  const CountFormat format = is_member        ? CountFormat::delimited
+                             : options.format ? *options.format
+                                              : recognise_counts(path);
   check_options(path, format, options);
   CountFile file = read(path, format, options);
   if (!options.tables) file.tables.clear();

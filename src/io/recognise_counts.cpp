@@ -78,7 +78,7 @@ CountFormat recognise_archive(const std::string& path) {
   throw FormatError({.problem = "is an archive without counts in a form that is known; it holds " +
                                 (files.empty() ? "nothing" : join_some(files, 5)),
                      .file = path,
-                     .remedy = is_table ? "unpack it, or keep one table in a .zip" : kKnown});
+                     .remedy = is_table ? "unpack it, or name one of a .zip with --member" : kKnown});
 }
 
 /// By the beginning of what the file unpacks to.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -35,7 +36,9 @@ struct OpenCountsOptions {
   std::optional<bool> gene_ids{};       ///< 10x: genes are named by identifier (ENSG...) instead of symbol
   std::optional<bool> gene_by_cell{};   ///< text and Matrix Market: lines are genes, as by default, or cells
   std::optional<char> separator{};      ///< text: see DelimitedOptions
-  bool tables = true;                   ///< read the tables beside the counts, too
+  std::optional<std::int64_t> annotation_columns{};  ///< text: see DelimitedOptions
+  std::string member{};                              ///< text in a .zip of several files: the one to read
+  bool tables = true;                                ///< read the tables beside the counts, too
 };
 
 /// What a file or folder holds, by its content; names matter only within archives.
