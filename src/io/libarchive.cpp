@@ -35,6 +35,9 @@ class FilterStream final : public ByteStream {
     const int result = archive_read_next_header(handle_.get(), &entry);
     finished_ = result == ARCHIVE_EOF;
     if (!finished_) check(result);
+    // What is too short for its format, libarchive passes through as it is.
+    const int wanted = xz ? ARCHIVE_FILTER_XZ : ARCHIVE_FILTER_BZIP2;
+    if (archive_filter_code(handle_.get(), 0) != wanted) check(ARCHIVE_FATAL);
   }
 
   std::size_t read(char* into, std::size_t size) override {

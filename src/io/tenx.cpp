@@ -169,7 +169,7 @@ class PartsReader {
   PartsReader(TenXPaths paths, const ByteStreamOptions& options) : paths_(std::move(paths)), options_(options) {}
 
   bool wants(const std::string& file) const {
-    return file == paths_.matrix || file == paths_.features || file == paths_.barcodes;
+    return !file.empty() && (file == paths_.matrix || file == paths_.features || file == paths_.barcodes);
   }
 
   void read(const std::string& file, std::unique_ptr<ByteStream> stream) {
@@ -186,6 +186,8 @@ class PartsReader {
 
   TenXParts finish(const std::string& path, const std::string& kind) {
     const bool old = last_part(paths_.features).find("genes.tsv") != std::string::npos;
+    if (!parts_.matrix)
+      throw FormatError({.problem = "changed while it was being read", .file = path, .field = paths_.matrix});
     parts_.path = path;
     parts_.format = "10x " + kind + (old ? " of Cell Ranger 2" : " of Cell Ranger 3");
     // The second generation has a folder for each genome.

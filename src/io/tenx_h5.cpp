@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "delimited_line.hpp"
 #include "hdf5_matrix.hpp"
 #include "scvi/core/error.hpp"
 #include "scvi/core/text.hpp"
@@ -11,7 +12,7 @@
 namespace scvi::io {
 namespace {
 
-constexpr const char* kMatrixParts[] = {"data", "indices", "indptr", "shape", "barcodes"};
+constexpr const char* kMatrixParts[] = {"data", "indices", "indptr", "shape"};
 
 bool holds_matrix(const Hdf5File& file, const std::string& group) {
   return file.is_group(group) &&
@@ -26,7 +27,7 @@ bool is_third_generation(const Hdf5File& file) {
 std::vector<std::string> genome_groups(const Hdf5File& file) {
   std::vector<std::string> groups;
   for (std::string& name : file.children())
-    if (holds_matrix(file, name) && file.is_dataset(name + "/genes")) groups.push_back(std::move(name));
+    if (holds_matrix(file, name)) groups.push_back(std::move(name));
   return groups;
 }
 
@@ -57,9 +58,17 @@ std::unique_ptr<MatrixReader> open_matrix(std::shared_ptr<const Hdf5File> file, 
   const std::vector<std::int64_t> shape = file->read<std::int64_t>(shape_path).values;
   if (shape.size() != 2 || shape[0] < 0 || shape[1] < 0)
     throw FormatError({.problem = "is no pair of sizes", .file = file->path(), .field = shape_path});
-  MatrixInfo info{.layout = MatrixInfo::Layout::csr, .n_rows = shape[1], .n_cols = shape[0], .path = group};
+  MatrixInfo info{
+      .layout = MatrixInfo::Layout::csr, .n_rows = shape[1], .n_cols = shape[0], .value_type = {}, .path = group};
   const SparseParts parts{group + "/data", group + "/indices", group + "/indptr"};
   return open_sparse_matrix(std::move(file), parts, std::move(info));
+}
+
+/// Files cut down for tests or tutorials may have no names at all.
+void complete_names(TenXParts& parts, const std::string& genome) {
+  const MatrixInfo& info = parts.matrix->info();
+  if (parts.features.ids.empty()) parts.features.ids = numbered_names(static_cast<std::size_t>(info.n_cols));
+  parts.features.genomes.assign(parts.features.ids.size(), genome);
 }
 
 }  // namespace
@@ -87,12 +96,12 @@ CountFile read_tenx_h5(const std::string& path, const TenXOptions& options) {
   } else {
     group = choose_group(*file, options.genome);
     parts.format = "10x .h5 of Cell Ranger 2";
-    parts.features.ids = file->read_strings(group + "/genes").values;
+    parts.features.ids = strings_if_any(*file, group + "/genes");
     parts.features.symbols = strings_if_any(*file, group + "/gene_names");
-    parts.features.genomes.assign(parts.features.ids.size(), group);
   }
-  parts.barcodes = file->read_strings(group + "/barcodes").values;
+  parts.barcodes = strings_if_any(*file, group + "/barcodes");
   parts.matrix = open_matrix(file, group);
+  if (group != "matrix") complete_names(parts, group);
   return assemble_tenx(std::move(parts), options);
 }
 
