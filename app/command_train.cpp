@@ -378,7 +378,7 @@ int train(const Arguments& given) {
   if (!read_arguments(given, command)) return 0;
   if (command.resume) {
     const std::string run = command.output;
-    command = {};
+    command = TrainCommand();
     read_arguments(with_options_of_run(given, run), command);
   }
   apply(command.common);

@@ -1,5 +1,7 @@
 #include "counts_input.hpp"
 
+#include <map>
+
 namespace scvi::app {
 
 void add_input_options(CLI::App& app, CountsInput& input) {
@@ -10,11 +12,30 @@ void add_input_options(CLI::App& app, CountsInput& input) {
       ->group(group);
   app.add_option("--layer", input.open.layer, "of .h5ad and .loom: the matrix to read (X, raw, or a layer)")
       ->group(group);
+  app.add_option("--genome", input.open.genome, "of 10x with several genomes: the one to read")->group(group);
+  app.add_flag("--gene-ids", input.gene_ids, "of 10x: name genes by identifier (ENSG...) instead of symbol")
+      ->group(group);
+  app.add_option("--lines-are", input.lines_are, "of text and .mtx: genes or cells (default: genes)")
+      ->check(one_of({"genes", "cells"}))
+      ->group(group);
+  app.add_option("--separator", input.separator,
+                 "of text: comma, tab, semicolon or blank (default: as the file shows)")
+      ->check(one_of({"comma", "tab", "semicolon", "blank"}))
+      ->group(group);
+  app.add_option("--annotation-columns", input.open.annotation_columns,
+                 "of text: columns behind the name of a line that are no counts")
+      ->check(whole_number(0, 1 << 20))
+      ->group(group);
+  app.add_option("--member", input.open.member, "of a .zip with several tables: the one to read")->group(group);
 }
 
 io::OpenCountsOptions open_options(const CountsInput& input) {
   io::OpenCountsOptions options = input.open;
   if (!input.format.empty()) options.format = io::parse_count_format(input.format);
+  if (input.gene_ids) options.gene_ids = true;
+  if (!input.lines_are.empty()) options.gene_by_cell = input.lines_are == "genes";
+  const std::map<std::string, char> separators = {{"comma", ','}, {"tab", '\t'}, {"semicolon", ';'}, {"blank", ' '}};
+  if (!input.separator.empty()) options.separator = separators.at(input.separator);
   return options;
 }
 

@@ -9,8 +9,11 @@ namespace scvi::app {
 
 /// How a file of counts is to be read, as typed.
 struct CountsInput {
-  io::OpenCountsOptions open;
-  std::string format;
+  io::OpenCountsOptions open{};
+  std::string format{};
+  bool gene_ids = false;
+  std::string lines_are{};
+  std::string separator{};
 };
 
 /// Adds --format and what the formats need to be told.

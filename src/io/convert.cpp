@@ -17,6 +17,7 @@ class Names {
  public:
   explicit Names(std::set<std::string> taken) : taken_(std::move(taken)) {}
 
+  /// The name itself, or one like it.
   std::string claim(std::string name) {
     std::replace(name.begin(), name.end(), '/', '_');
     if (name.empty() || name == ".") name = "unnamed";
@@ -33,11 +34,12 @@ class Names {
 void tidy(CountFile& file, CountFormat output) {
   // .h5ad keeps these for itself; .loom has no "__categories" but the file may be converted back.
   const std::set<std::string> reserved = {"_index", "__categories"};
-  file.obs.index_name = "_index";
-  file.var.index_name = "_index";
+  for (Frame* frame : {&file.obs, &file.var}) frame->index_name = Names({}).claim(frame->index_name);
   Names genes(reserved);
+  genes.claim(file.var.index_name);
   for (Column& column : file.var.columns) column.name = genes.claim(column.name);
   Names cells(reserved);
+  cells.claim(file.obs.index_name);
   for (Column& column : file.obs.columns) column.name = cells.claim(column.name);
   // Attributes of one and of two dimensions share their names in a .loom.
   Names tables(output == CountFormat::loom ? Names(cells) : Names({}));
@@ -162,7 +164,7 @@ Source open_source(const std::string& input, const OpenCountsOptions& options, C
 }
 
 OpenCountsOptions with_format(const std::string& input, OpenCountsOptions options) {
-  if (!options.format) options.format = recognise_counts(input);
+  if (!options.format) options.format = options.member.empty() ? recognise_counts(input) : CountFormat::delimited;
   return options;
 }
 

@@ -1,7 +1,8 @@
 // `scvi convert`: what goes in comes out, whole or not at all.
 
-#include "files.hpp"
+#include "real_counts.hpp"
 #include "scvi/io/loom.hpp"
+#include "scvi/io/open_counts.hpp"
 
 namespace scvi::testing {
 namespace {
@@ -60,9 +61,11 @@ TEST_F(Convert, H5adToLoomAndBackIsTheSame) {
     EXPECT_EQ(before.obs.index, after.obs.index);
     EXPECT_EQ(before.var.index, after.var.index);
     EXPECT_EQ(before.obs.columns.size(), after.obs.columns.size());
-    EXPECT_EQ(before.tables.size(), after.tables.size());
-    EXPECT_EQ(before.tables.front().values.values, after.tables.front().values.values);
-    EXPECT_EQ(before.tables.front().columns, after.tables.front().columns);
+    ASSERT_EQ(before.tables.size(), after.tables.size());
+    for (std::size_t i = 0; i < before.tables.size(); ++i) {
+      EXPECT_EQ(before.tables[i].values.values, after.tables[i].values.values);
+      EXPECT_EQ(before.tables[i].columns, after.tables[i].columns);
+    }
   }
 }
 
@@ -91,6 +94,40 @@ TEST_F(Convert, H5adToH5adIsACopyOfEverything) {
   };
   EXPECT_EQ(elements(at("copy.h5ad")), elements(from));
   expect_equal(io::open_h5ad(from), io::open_h5ad(at("copy.h5ad")));
+}
+
+TEST_F(Convert, EveryRealFileBecomesH5adWithTheSameCounts) {
+  SCVI_REQUIRE_TEST_DATA();
+  for (const auto& file : kRealCounts) {
+    const std::string from = test_data_dir() + "/" + file.path;
+    SCOPED_TRACE(from);
+    std::vector<std::string> words = {"convert", from, at("a.h5ad"), "--force"};
+    words.insert(words.end(), file.options.begin(), file.options.end());
+    run_ok(words);
+    const auto info = run_ok({"info", at("a.h5ad"), "--quick"});
+    EXPECT_TRUE(holds(info.out, ": " + std::string(file.shape) + "\n")) << info.out;
+  }
+}
+
+TEST_F(Convert, TextTenXAndH5adOfTheSameCountsAreEqual) {
+  SCVI_REQUIRE_TEST_DATA();
+  run_ok({"convert", test_data_dir() + "/mixology/sc_celseq2.count.csv.gz", at("a.h5ad")});
+  const io::CountFile table = io::open_h5ad(at("a.h5ad"));
+  EXPECT_EQ(values_of(*table.counts),
+            values_of(*io::open_counts(test_data_dir() + "/mixology/sc_celseq2.count.csv.gz").counts));
+  run_ok({"convert", test_data_dir() + "/fixtures/10X/neuron_9k/filtered_gene_bc_matrices", at("folder.h5ad")});
+  run_ok(
+      {"convert", test_data_dir() + "/fixtures/10X/neuron_9k/filtered_gene_bc_matrices.tar.gz", at("archive.h5ad")});
+  expect_equal(io::open_h5ad(at("folder.h5ad")), io::open_h5ad(at("archive.h5ad")));
+}
+
+TEST_F(Convert, ProteinsOfTenXGoToObsm) {
+  SCVI_REQUIRE_TEST_DATA();
+  run_ok({"convert", test_data_dir() + "/fixtures/10X/pbmc_10k_protein_v3/filtered_feature_bc_matrix.tar.gz",
+          at("a.h5ad")});
+  const io::CellTable proteins = io::H5adFile(at("a.h5ad")).table("protein_expression");
+  EXPECT_EQ(proteins.values.n_rows, 1024);
+  EXPECT_GT(proteins.columns.size(), 0U);
 }
 
 TEST_F(Convert, WhatIsNotKeptIsSaid) {

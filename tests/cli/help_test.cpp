@@ -7,7 +7,7 @@
 namespace scvi::testing {
 namespace {
 
-const std::vector<std::string> kCommands = {"info", "simulate", "train", "embed", "evaluate"};
+const std::vector<std::string> kCommands = {"info", "convert", "prepare", "simulate", "train", "embed", "evaluate"};
 
 TEST(Help, OfTheProgramNamesEveryCommand) {
   for (const std::string word : {"--help", "-h", "help"}) {
@@ -31,8 +31,34 @@ TEST(Help, VersionIsOneLine) {
 }
 
 TEST(Help, OfACommandNamesItsOptions) {
-  const std::vector<std::vector<std::string>> options = {
+  std::vector<std::vector<std::string>> options = {
       {"DATA", "--quick", "--threads", "--verbosity", "--no-progress"},
+      {"IN", "OUT", "--force", "--threads", "--verbosity", "--no-progress"},
+      {"IN",
+       "--output",
+       "--report",
+       "--batch-key",
+       "--labels-key",
+       "--missing-label",
+       "--batch-names",
+       "--make-unique",
+       "--lower-gene-names",
+       "--measurements",
+       "--keep-cell-types",
+       "--remove-cell-types",
+       "--min-counts-per-cell",
+       "--min-genes-per-cell",
+       "--subsample-cells",
+       "--min-counts-per-gene",
+       "--min-cells-per-gene",
+       "--per-batch",
+       "--keep-genes",
+       "--n-top-genes",
+       "--gene-selection",
+       "--force",
+       "--threads",
+       "--verbosity",
+       "--no-progress"},
       {"OUTPUT",           "--kind",         "--seed",        "--cells-per-cluster",
        "--clusters",       "--genes-high",   "--overlap",     "--weight-high",
        "--weight-low",     "--total",        "--batches",     "--batch-effect",
@@ -95,6 +121,14 @@ TEST(Help, OfACommandNamesItsOptions) {
       {"RUN", "DATA", "--json", "--metrics", "--layer", "--split-key", "--mc-samples", "--batch-size", "--seed",
        "--device", "--force", "--threads", "--verbosity", "--no-progress"},
   };
+  // How the input is read.
+  for (std::size_t i = 0; i < kCommands.size(); ++i) {
+    if (kCommands[i] == "simulate") continue;
+    for (const std::string option : {"--format", "--layer", "--genome", "--gene-ids", "--lines-are", "--separator",
+                                     "--annotation-columns", "--member"}) {
+      options[i].push_back(option);
+    }
+  }
   for (std::size_t i = 0; i < kCommands.size(); ++i) {
     SCOPED_TRACE(kCommands[i]);
     const auto outcome = run_ok({kCommands[i], "--help"});

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -31,14 +32,21 @@ bool has_layers(CountFormat format);
 struct OpenCountsOptions {
   std::optional<CountFormat> format{};  ///< nothing: recognised by content
   std::string layer{};                  ///< .h5ad and .loom: the matrix to read; see H5adOptions and LoomOptions
-  bool tables = true;                   ///< .h5ad and .loom: read the tables beside the counts, too
+  std::string genome{};                 ///< 10x: as in TenXOptions
+  std::optional<bool> gene_ids{};       ///< 10x: genes are named by identifier (ENSG...) instead of symbol
+  std::optional<bool> gene_by_cell{};   ///< text and Matrix Market: lines are genes, as by default, or cells
+  std::optional<char> separator{};      ///< text: see DelimitedOptions
+  std::optional<std::int64_t> annotation_columns{};  ///< text: see DelimitedOptions
+  std::string member{};                              ///< text in a .zip of several files: the one to read
+  bool tables = true;                                ///< read the tables beside the counts, too
 };
 
-/// What a file or folder holds, by its content; names do not matter.
+/// What a file or folder holds, by its content; names matter only within archives.
 /// @throws IoError when it cannot be opened; FormatError when it holds no counts, with what it holds instead
 CountFormat recognise_counts(const std::string& path);
 
-/// A file or folder of any format as counts with annotation.
+/// A file or folder of any format as counts with annotation. Names of genes and cells in text may occur more than
+/// once.
 /// @throws InputError for an option that the format has no use for; otherwise as recognise_counts() and the readers
 CountFile open_counts(const std::string& path, const OpenCountsOptions& options = {});
 

@@ -93,7 +93,7 @@ def check_attributes(attributes, frame, obsm, where):
 
 
 def check_loom(path, folder):
-    name = os.path.basename(path)
+    name = os.path.relpath(path, DATA).replace("/", "_")
     convert(path, f"{folder}/{name}.h5ad")
     data = anndata.read_h5ad(f"{folder}/{name}.h5ad")
     counts, cells, genes = loom_contents(path)
