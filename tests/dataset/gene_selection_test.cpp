@@ -25,7 +25,7 @@ class MixologySelection : public ::testing::Test {
   void SetUp() override {
     SCVI_REQUIRE_TEST_DATA();
     const io::H5adFile file(testing::test_data_dir() + "/mixology/mixology_3cl.h5ad");
-    AnnDataOptions options;
+    LoadOptions options;
     options.batch_key = "batch";
     dataset_ = load_anndata(file, options);
   }
