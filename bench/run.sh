@@ -14,6 +14,9 @@ $bin/bench_steps "$@"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 echo
+echo "filters and gene selection"
+$bin/bench_selection
+echo
 echo "one epoch of minibatches"
 $bin/bench_loader
 echo
