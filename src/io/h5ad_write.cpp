@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "csr_rows.hpp"
 #include "h5ad_encoding.hpp"
 #include "scvi/core/error.hpp"
 #include "scvi/core/interrupt.hpp"
@@ -8,27 +9,6 @@
 
 namespace scvi::io {
 namespace {
-
-void check_block(const CsrBlock& block, std::int64_t n_cols) {
-  const auto fault = [&](const std::string& problem) {
-    throw InputError({.problem = problem, .field = "X, rows from " + std::to_string(block.first_row)});
-  };
-  if (block.indptr.empty() || block.indptr.front() != 0 ||
-      block.indptr.back() != static_cast<std::int64_t>(block.indices.size()) ||
-      block.indices.size() != block.values.size() || !std::is_sorted(block.indptr.begin(), block.indptr.end()))
-    fault("offsets, indices and values do not fit each other");
-  for (std::int64_t row = 0; row < block.n_rows(); ++row) {
-    std::int64_t last = -1;
-    for (auto at = block.indptr[static_cast<std::size_t>(row)]; at < block.indptr[static_cast<std::size_t>(row) + 1];
-         ++at) {
-      const std::int64_t column = block.indices[static_cast<std::size_t>(at)];
-      if (column <= last || column >= n_cols)
-        fault("column indices must increase and lie in 0.." + std::to_string(n_cols - 1) + ", but there is " +
-              std::to_string(column) + " after " + std::to_string(last));
-      last = column;
-    }
-  }
-}
 
 /// Where the rows of X go.
 class MatrixSink {
@@ -126,7 +106,7 @@ void write_matrix(Hdf5File& file, h5ad::ElementWriter& writer, const H5adContent
   CsrBlock block;
   for (block.clear(); contents.next_rows(block); block.clear()) {
     throw_if_interrupted();
-    check_block(block, n_cols);
+    check_block(block, n_cols, "X");
     written += block.n_rows();
     if (written > n_rows) break;
     sink->append(block);

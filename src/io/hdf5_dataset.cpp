@@ -90,6 +90,64 @@ void Hdf5Dataset::read_rows(std::int64_t first, std::int64_t count, T* out) cons
   read_raw_rows(first, count, native_type<T>(), out);
 }
 
+void Hdf5Dataset::check_rectangle(std::int64_t first_row, std::int64_t n_rows, std::int64_t first_col,
+                                  std::int64_t n_cols) const {
+  if (info_.shape.size() != 2)
+    throw FormatError({.problem = "has " + std::to_string(info_.shape.size()) + " dimensions where two are expected",
+                       .file = file_,
+                       .field = path_});
+  check_range(first_row, n_rows);
+  if (first_col >= 0 && n_cols >= 0 && n_cols <= info_.shape[1] && first_col <= info_.shape[1] - n_cols) return;
+  throw FormatError({.problem = "has " + std::to_string(info_.shape[1]) + " columns, but " + std::to_string(n_cols) +
+                                " from column " + std::to_string(first_col) + " on are needed",
+                     .file = file_,
+                     .field = path_});
+}
+
+namespace {
+
+/// Reads or writes a rectangle by `transfer(memory_space, file_space)`.
+template <class Transfer>
+herr_t transfer_rectangle(hid_t dataset, std::array<std::int64_t, 2> first, std::array<std::int64_t, 2> count,
+                          Transfer transfer) {
+  const std::array<hsize_t, 2> start{static_cast<hsize_t>(first[0]), static_cast<hsize_t>(first[1])};
+  const std::array<hsize_t, 2> extent{static_cast<hsize_t>(count[0]), static_cast<hsize_t>(count[1])};
+  const Hdf5Handle space(H5Dget_space(dataset));
+  const Hdf5Handle memory(H5Screate_simple(2, extent.data(), nullptr));
+  if (!space || !memory) return -1;
+  if (H5Sselect_hyperslab(space.id(), H5S_SELECT_SET, start.data(), nullptr, extent.data(), nullptr) < 0) return -1;
+  return transfer(memory.id(), space.id());
+}
+
+}  // namespace
+
+template <class T>
+void Hdf5Dataset::read_block(std::int64_t first_row, std::int64_t n_rows, std::int64_t first_col, std::int64_t n_cols,
+                             T* out) const {
+  require_numbers();
+  check_rectangle(first_row, n_rows, first_col, n_cols);
+  if (n_rows == 0 || n_cols == 0) return;
+  const hdf5::ChunkScope scope(*this);
+  checked(file_, path_, kUnreadable, [&] {
+    return transfer_rectangle(id(), {first_row, first_col}, {n_rows, n_cols}, [&](hid_t memory, hid_t space) {
+      return H5Dread(id(), native_type<T>(), memory, space, H5P_DEFAULT, out);
+    });
+  });
+}
+
+template <class T>
+void Hdf5Dataset::write_block(std::int64_t first_row, std::int64_t n_rows, std::int64_t first_col,
+                              std::int64_t n_cols, const T* values) {
+  check_rectangle(first_row, n_rows, first_col, n_cols);
+  if (n_rows == 0 || n_cols == 0) return;
+  const hdf5::ChunkScope scope(*this);
+  hdf5::checked_write(id(), file_, path_, "cannot be written", [&] {
+    return transfer_rectangle(id(), {first_row, first_col}, {n_rows, n_cols}, [&](hid_t memory, hid_t space) {
+      return H5Dwrite(id(), native_type<T>(), memory, space, H5P_DEFAULT, values);
+    });
+  });
+}
+
 template <class T>
 void Hdf5Dataset::read_range(std::int64_t first, std::int64_t count, T* out) const {
   if (info_.shape.size() != 1)
@@ -197,7 +255,7 @@ void Hdf5Dataset::flush() {
 }
 
 Hdf5Dataset::~Hdf5Dataset() {
-  if (!handle_ || !growing_) return;
+  if (!handle_ || !written_) return;
   // A dataset that fails while it is being closed is left half open by HDF5.
   if (hdf5::quietly([&] { return H5Dflush(id()); }) < 0) hdf5::divert_writes(id());
 }
@@ -225,11 +283,13 @@ void Hdf5Dataset::append(std::span<const T> values) {
   });
 }
 
-#define SCVI_INSTANTIATE(T)                                                       \
-  template void Hdf5Dataset::read_range<T>(std::int64_t, std::int64_t, T*) const; \
-  template void Hdf5Dataset::read_rows<T>(std::int64_t, std::int64_t, T*) const;  \
-  template void Hdf5Dataset::read_all<T>(T*) const;                               \
-  template std::vector<T> Hdf5Dataset::read_field<T>(std::size_t) const;          \
+#define SCVI_INSTANTIATE(T)                                                                                    \
+  template void Hdf5Dataset::read_range<T>(std::int64_t, std::int64_t, T*) const;                              \
+  template void Hdf5Dataset::read_rows<T>(std::int64_t, std::int64_t, T*) const;                               \
+  template void Hdf5Dataset::read_all<T>(T*) const;                                                            \
+  template std::vector<T> Hdf5Dataset::read_field<T>(std::size_t) const;                                       \
+  template void Hdf5Dataset::read_block<T>(std::int64_t, std::int64_t, std::int64_t, std::int64_t, T*) const;  \
+  template void Hdf5Dataset::write_block<T>(std::int64_t, std::int64_t, std::int64_t, std::int64_t, const T*); \
   template void Hdf5Dataset::append<T>(std::span<const T>);
 SCVI_INSTANTIATE(float)
 SCVI_INSTANTIATE(double)

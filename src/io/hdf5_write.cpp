@@ -144,7 +144,7 @@ Hdf5Dataset Hdf5File::create_growing(const std::string& path, std::int64_t n_col
   Hdf5Dataset dataset;
   dataset.file_ = path_;
   dataset.path_ = inside;
-  dataset.growing_ = true;
+  dataset.written_ = true;
   dataset.info_.shape.assign(chunk.size(), n_cols);
   dataset.info_.shape[0] = 0;
   dataset.chunk_bytes_ = static_cast<std::int64_t>(sizeof(T));
@@ -156,6 +156,28 @@ Hdf5Dataset Hdf5File::create_growing(const std::string& path, std::int64_t n_col
   largest[0] = H5S_UNLIMITED;
   H5Pset_chunk(creation.id(), static_cast<int>(chunk_extents.size()), chunk_extents.data());
   const Hdf5Handle space(H5Screate_simple(static_cast<int>(extents.size()), extents.data(), largest.data()));
+  dataset.handle_ = make_dataset(*this, inside, native_type<T>(), space.id(), creation.id());
+  return dataset;
+}
+
+template <class T>
+Hdf5Dataset Hdf5File::create_matrix(const std::string& path, std::int64_t n_rows, std::int64_t n_cols,
+                                    std::int64_t chunk_rows, std::int64_t chunk_cols, Hdf5Compression compression) {
+  const std::string inside = normalized(path);
+  const std::int64_t chunk[] = {std::clamp<std::int64_t>(n_rows, 1, chunk_rows),
+                                std::clamp<std::int64_t>(n_cols, 1, chunk_cols)};
+  Hdf5Dataset dataset;
+  dataset.file_ = path_;
+  dataset.path_ = inside;
+  dataset.written_ = true;
+  dataset.info_.shape = {n_rows, n_cols};
+  dataset.chunk_bytes_ = chunk[0] * chunk[1] * static_cast<std::int64_t>(sizeof(T));
+  const Hdf5Handle creation = hdf5::make_creation(chunk, sizeof(T), compression);
+  const hsize_t chunk_extents[] = {static_cast<hsize_t>(chunk[0]), static_cast<hsize_t>(chunk[1])};
+  const hsize_t extents[] = {static_cast<hsize_t>(n_rows), static_cast<hsize_t>(n_cols)};
+  const hsize_t largest[] = {extents[0], H5S_UNLIMITED};
+  H5Pset_chunk(creation.id(), 2, chunk_extents);
+  const Hdf5Handle space(H5Screate_simple(2, extents, largest));
   dataset.handle_ = make_dataset(*this, inside, native_type<T>(), space.id(), creation.id());
   return dataset;
 }
@@ -221,10 +243,12 @@ void Hdf5File::remove_attribute(const std::string& path, const std::string& name
   template void Hdf5File::write<T>(const std::string&, std::span<const T>, std::span<const std::int64_t>, \
                                    Hdf5Compression);                                                      \
   template void Hdf5File::write_scalar<T>(const std::string&, T);
-#define SCVI_INSTANTIATE_MORE(T)                                                                       \
-  SCVI_INSTANTIATE(T)                                                                                  \
-  template Hdf5Dataset Hdf5File::create_growing<T>(const std::string&, std::int64_t, Hdf5Compression); \
-  template void Hdf5File::set_number_attribute<T>(const std::string&, const std::string&, T);          \
+#define SCVI_INSTANTIATE_MORE(T)                                                                                \
+  SCVI_INSTANTIATE(T)                                                                                           \
+  template Hdf5Dataset Hdf5File::create_growing<T>(const std::string&, std::int64_t, Hdf5Compression);          \
+  template Hdf5Dataset Hdf5File::create_matrix<T>(const std::string&, std::int64_t, std::int64_t, std::int64_t, \
+                                                  std::int64_t, Hdf5Compression);                               \
+  template void Hdf5File::set_number_attribute<T>(const std::string&, const std::string&, T);                   \
   template void Hdf5File::set_number_attribute<T>(const std::string&, const std::string&, std::span<const T>);
 SCVI_INSTANTIATE(std::int8_t)
 SCVI_INSTANTIATE(std::int16_t)

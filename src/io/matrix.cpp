@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "csr_rows.hpp"
+#include "scvi/core/error.hpp"
 
 namespace scvi::io {
 
@@ -62,6 +63,27 @@ void normalize_rows(CsrBlock& block) {
   }
   block.indices.resize(static_cast<std::size_t>(kept));
   block.values.resize(static_cast<std::size_t>(kept));
+}
+
+void check_block(const CsrBlock& block, std::int64_t n_cols, const std::string& where) {
+  const auto fault = [&](const std::string& problem) {
+    throw InputError({.problem = problem, .field = where + ", rows from " + std::to_string(block.first_row)});
+  };
+  if (block.indptr.empty() || block.indptr.front() != 0 ||
+      block.indptr.back() != static_cast<std::int64_t>(block.indices.size()) ||
+      block.indices.size() != block.values.size() || !std::is_sorted(block.indptr.begin(), block.indptr.end()))
+    fault("offsets, indices and values do not fit each other");
+  for (std::int64_t row = 0; row < block.n_rows(); ++row) {
+    std::int64_t last = -1;
+    for (auto at = block.indptr[static_cast<std::size_t>(row)]; at < block.indptr[static_cast<std::size_t>(row) + 1];
+         ++at) {
+      const std::int64_t column = block.indices[static_cast<std::size_t>(at)];
+      if (column <= last || column >= n_cols)
+        fault("column indices must increase and lie in 0.." + std::to_string(n_cols - 1) + ", but there is " +
+              std::to_string(column) + " after " + std::to_string(last));
+      last = column;
+    }
+  }
 }
 
 }  // namespace scvi::io

@@ -9,6 +9,7 @@
 
 #include "scvi/core/error.hpp"
 #include "scvi/core/text.hpp"
+#include "utf8.hpp"
 
 static_assert(std::endian::native == std::endian::little, "pickles are read in place as little-endian");
 
@@ -25,22 +26,6 @@ const std::vector<Ref>& Object::arguments() const {
 namespace {
 
 constexpr int kNewestProtocol = 5;
-
-void append_utf8(std::string& out, std::uint32_t code) {
-  const auto put = [&out](std::uint32_t byte) { out.push_back(static_cast<char>(byte)); };
-  if (code < 0x80) return put(code);
-  if (code < 0x800) {
-    put(0xC0 | (code >> 6));
-  } else if (code < 0x10000) {
-    put(0xE0 | (code >> 12));
-    put(0x80 | ((code >> 6) & 0x3F));
-  } else {
-    put(0xF0 | (code >> 18));
-    put(0x80 | ((code >> 12) & 0x3F));
-    put(0x80 | ((code >> 6) & 0x3F));
-  }
-  put(0x80 | (code & 0x3F));
-}
 
 /// The number that all of `text` spells, or nothing.
 template <class T>

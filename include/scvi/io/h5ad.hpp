@@ -9,16 +9,11 @@
 #include <vector>
 
 #include "scvi/core/atomic_file.hpp"
+#include "scvi/io/element_info.hpp"
 #include "scvi/io/frame.hpp"
 #include "scvi/io/matrix.hpp"
 
 namespace scvi::io {
-
-/// One element of an .h5ad file as `scvi info` lists it.
-struct ElementInfo {
-  std::string path;         ///< "obsm/X_pca"
-  std::string description;  ///< "dense float32 (450, 50)", "categorical, 3 categories", "csr float32 ..."
-};
 
 /// An .h5ad file open for reading, as anndata 0.5 to 0.12 write them. Nothing but the two frames' sizes is read until
 /// it is asked for. Every byte of the file is taken as hostile.

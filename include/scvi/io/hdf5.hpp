@@ -94,7 +94,8 @@ class Hdf5Dataset {
   std::int64_t chunk_bytes() const { return chunk_bytes_; }
 
   /// @throws FormatError when it claims far more values than the file can hold (before memory for them is taken)
-  void require_plausible() const { check_plausible(8); }
+  /// @param value_bytes that a value takes in memory, or in the file
+  void require_plausible(std::int64_t value_bytes = 8) const { check_plausible(value_bytes); }
   /// @throws FormatError unless the dataset holds numbers of a known type
   void require_numbers() const;
   /// The values [first, first + count) of a one-dimensional dataset.
@@ -105,6 +106,10 @@ class Hdf5Dataset {
   void read_rows(std::int64_t first, std::int64_t count, T* out) const;
   template <class T>
   void read_all(T* out) const;
+  /// The rectangle of n_rows x n_cols values from (first_row, first_col) on of a two-dimensional dataset.
+  template <class T>
+  void read_block(std::int64_t first_row, std::int64_t n_rows, std::int64_t first_col, std::int64_t n_cols,
+                  T* out) const;
   /// Rows (or the single value) as any HDF5 type in memory, given by its identifier. @pre the rows exist
   void read_raw_rows(std::int64_t first, std::int64_t count, std::int64_t memory_type, void* out) const;
   /// Every value as text in valid UTF-8.
@@ -118,7 +123,11 @@ class Hdf5Dataset {
   /// Puts rows after the last one of a dataset made by Hdf5File::create_growing.
   template <class T>
   void append(std::span<const T> values);
-  /// Hands what was appended to the operating system. @throws IoError, for instance on a full disk
+  /// Fills a rectangle of a dataset made by Hdf5File::create_matrix.
+  template <class T>
+  void write_block(std::int64_t first_row, std::int64_t n_rows, std::int64_t first_col, std::int64_t n_cols,
+                   const T* values);
+  /// Hands what was appended or filled in to the operating system. @throws IoError, for instance on a full disk
   void flush();
 
  private:
@@ -129,10 +138,12 @@ class Hdf5Dataset {
   Hdf5Info info_;
   std::int64_t file_bytes_ = 0;
   std::int64_t chunk_bytes_ = 0;
-  bool growing_ = false;
+  bool written_ = false;
 
   void check_plausible(std::int64_t value_bytes) const;
   void check_range(std::int64_t first, std::int64_t count) const;
+  void check_rectangle(std::int64_t first_row, std::int64_t n_rows, std::int64_t first_col,
+                       std::int64_t n_cols) const;
 };
 
 /// An HDF5 file. Paths name elements from the root ("obs/cell type", "/weights/z_encoder.Layer 0.weight"); a slash is
@@ -229,6 +240,11 @@ class Hdf5File {
   /// An empty dataset that grows along its first dimension: shape (0, n_cols), or (0) when n_cols is 0.
   template <class T>
   Hdf5Dataset create_growing(const std::string& path, std::int64_t n_cols, Hdf5Compression compression);
+  /// A dataset of n_rows x n_cols zeros in chunks of chunk_rows x chunk_cols, to be filled by write_block. Other
+  /// programs may append columns to it.
+  template <class T>
+  Hdf5Dataset create_matrix(const std::string& path, std::int64_t n_rows, std::int64_t n_cols,
+                            std::int64_t chunk_rows, std::int64_t chunk_cols, Hdf5Compression compression);
 
   /// These replace an attribute of that name. T: float, double, std::int32_t, std::int64_t, std::uint8_t.
   void set_attribute(const std::string& path, const std::string& name, const std::string& value);
