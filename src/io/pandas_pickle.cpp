@@ -472,10 +472,13 @@ struct PandasPickle::Impl {
   /// Dictionaries that share their parts can make a small file endless to walk.
   void list(const pickle::Value& dictionary, const std::string& prefix) {
     constexpr std::int64_t kMostVisits = 100'000;
+    constexpr std::size_t kLongestKey = 4096;
     for (const auto& [key, value] : dictionary.as<pickle::Dict>()->items) {
       const std::string path = prefix + key_text(*key);
-      if (++n_visits > kMostVisits)
-        throw FormatError({.problem = "has more than " + with_thousands(kMostVisits) + " entries", .file = name});
+      if (++n_visits > kMostVisits || path.size() > kLongestKey)
+        throw FormatError(
+            {.problem = "has more than " + with_thousands(kMostVisits) + " entries or one with an endless name",
+             .file = name});
       if (value->as<pickle::Dict>() != nullptr) {
         list(*value, path + "/");
         if (!value->as<pickle::Dict>()->items.empty()) continue;
