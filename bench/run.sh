@@ -14,6 +14,12 @@ $bin/bench_steps "$@"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 echo
+echo "filters and gene selection"
+$bin/bench_selection
+echo
+echo "one epoch of minibatches"
+$bin/bench_loader
+echo
 echo "100,000 synthetic cells x 720 genes: one epoch, then the latent space of all cells"
 $bin/scvi simulate "$work/cells.h5ad" --kind large --cells 100000 --genes 720 --verbosity warning
 echo -n "the libraries alone:  "

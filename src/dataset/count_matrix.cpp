@@ -203,6 +203,33 @@ void sort_entries(Index* genes, Value* values, std::int64_t n, std::vector<std::
   for (std::int64_t i = 0; i < n; ++i) std::tie(genes[i], values[i]) = buffer[static_cast<std::size_t>(i)];
 }
 
+/// Keeps those entries [first, last) of a row whose genes have a new number, in the order of the new numbers, at
+/// `to`, which is not behind `first`. @return how many
+template <class Index, class Value>
+std::int64_t keep_entries(std::vector<Index>& genes, std::vector<Value>& values, std::int64_t first,
+                          std::int64_t last, const std::int64_t to, std::span<const std::int32_t> new_gene) {
+  std::int64_t next = to;
+  for (std::int64_t at = first; at < last; ++at) {
+    const std::int32_t gene = new_gene[genes[at]];
+    if (gene < 0) continue;
+    genes[next] = static_cast<Index>(gene);
+    values[next++] = values[at];
+  }
+  thread_local std::vector<std::pair<Index, Value>> buffer;
+  sort_entries(genes.data() + to, values.data() + to, next - to, buffer);
+  return next - to;
+}
+
+/// The same for a dense row of `width` values that starts at `first`.
+template <class Value>
+std::int64_t keep_columns(std::vector<Value>& values, std::int64_t first, std::int64_t width, std::int64_t to,
+                          std::span<const std::int64_t> columns) {
+  thread_local std::vector<Value> row;
+  row.assign(values.begin() + first, values.begin() + first + width);
+  for (const std::int64_t column : columns) values[to++] = row[column];
+  return static_cast<std::int64_t>(columns.size());
+}
+
 }  // namespace
 
 CountMatrix CountMatrix::from_csr(std::int64_t n_cells, std::int64_t n_genes, std::vector<std::int64_t> indptr,
@@ -423,19 +450,8 @@ CountMatrix CountMatrix::select_genes(std::span<const std::int64_t> genes) && {
   if (sparse_) {
     std::visit(
         [&](auto& indices, auto& values) {
-          using Index = typename std::decay_t<decltype(indices)>::value_type;
-          using Value = typename std::decay_t<decltype(values)>::value_type;
-          in_chunks([&](std::int64_t cell, const std::int64_t first) {
-            std::int64_t to = first;
-            for (std::int64_t at = indptr_[cell]; at < indptr_[cell + 1]; ++at) {
-              const std::int32_t gene = new_gene[indices[at]];
-              if (gene < 0) continue;
-              indices[to] = static_cast<Index>(gene);
-              values[to++] = values[at];
-            }
-            thread_local std::vector<std::pair<Index, Value>> buffer;
-            sort_entries(indices.data() + first, values.data() + first, to - first, buffer);
-            return to - first;
+          in_chunks([&](std::int64_t cell, std::int64_t to) {
+            return keep_entries(indices, values, indptr_[cell], indptr_[cell + 1], to, new_gene);
           });
         },
         indices_, values_);
@@ -443,11 +459,8 @@ CountMatrix CountMatrix::select_genes(std::span<const std::int64_t> genes) && {
   } else {
     std::visit(
         [&](auto& values) {
-          in_chunks([&](std::int64_t cell, std::int64_t first) {
-            thread_local std::decay_t<decltype(values)> row;
-            row.assign(values.begin() + cell * n_genes_, values.begin() + (cell + 1) * n_genes_);
-            for (std::int64_t i = 0; i < n_genes; ++i) values[first + i] = row[genes[i]];
-            return n_genes;
+          in_chunks([&](std::int64_t cell, std::int64_t to) {
+            return keep_columns(values, cell * n_genes_, n_genes_, to, genes);
           });
         },
         values_);

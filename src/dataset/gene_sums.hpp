@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "scvi/core/interrupt.hpp"
 #include "scvi/core/parallel.hpp"
 #include "scvi/dataset/count_matrix.hpp"
 
@@ -23,6 +24,7 @@ std::vector<double> gene_sums(const CountMatrix& counts, std::span<const std::in
   const std::int64_t chunk = std::max(kMinCellsPerRange, (n + kRanges - 1) / kRanges);
   std::vector<std::vector<double>> partial(static_cast<std::size_t>(chunk_count(n, chunk)));
   parallel_for(n, chunk, [&](std::int64_t begin, std::int64_t end) {
+    throw_if_interrupted();
     std::vector<double>& sums = partial[static_cast<std::size_t>(begin / chunk)];
     sums.assign(size, 0);
     for (std::int64_t i = begin; i < end; ++i) {

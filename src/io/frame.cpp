@@ -13,6 +13,9 @@ template <class... F>
 struct Overloaded : F... {
   using F::operator()...;
 };
+// Clang 14 does not deduce the arguments of aggregates by itself.
+template <class... F>
+Overloaded(F...) -> Overloaded<F...>;
 
 template <class T>
 std::string shortest(T value) {

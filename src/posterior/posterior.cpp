@@ -98,12 +98,6 @@ class StackedNoise final : public Noise {
   std::vector<std::unique_ptr<Noise>> parts_;
 };
 
-std::vector<std::int64_t> all_cells(const GeneExpressionDataset& dataset) {
-  std::vector<std::int64_t> cells(static_cast<std::size_t>(dataset.nb_cells()));
-  std::iota(cells.begin(), cells.end(), 0);
-  return cells;
-}
-
 /// log of the mean over samples (rows) of exp, per cell (columns), summed over cells.
 double sum_of_log_mean_exp(const std::vector<double>& log_weights, std::int64_t n_samples, std::int64_t n_cells) {
   double total = 0;
@@ -142,7 +136,7 @@ Posterior::Posterior(std::shared_ptr<Model> model, std::shared_ptr<const GeneExp
 
 Posterior Posterior::of_all_cells(std::shared_ptr<Model> model, std::shared_ptr<const GeneExpressionDataset> dataset,
                                   PosteriorOptions options) {
-  std::vector<std::int64_t> cells = all_cells(*dataset);
+  std::vector<std::int64_t> cells = all_cells(dataset->nb_cells());
   return Posterior(std::move(model), std::move(dataset), std::move(cells), std::move(options));
 }
 
@@ -157,16 +151,19 @@ std::unique_ptr<Noise> Posterior::noise(std::string_view purpose, std::int64_t m
 void Posterior::for_each_minibatch(
     std::string_view what, const std::function<void(std::int64_t, std::int64_t, const MiniBatch&)>& use) const {
   if (indices_.empty()) throw InputError({.problem = "has no cells", .field = "posterior '" + options_.name + "'"});
-  const auto minibatches = cut_into_minibatches(indices_, options_.batch_size, TailPolicy::keep);
-  const MiniBatchOptions how{.device = model_->device(), .corrupted = options_.corrupted};
+  const MiniBatchOptions how{.device = model_->device(),
+                             .version = options_.corrupted ? kCorruptedVersion : std::string()};
+  const Epoch minibatches =
+      DataLoader(dataset_, how, std::make_shared<SequentialSampler>(indices_), {.batch_size = options_.batch_size})
+          .epoch(0);
   const EvaluationMode evaluation(*model_);
   Reporter reporter(progress_, what, nb_cells());
-  parallel_for(std::ssize(minibatches), 1, [&](std::int64_t begin, std::int64_t end) {
+  parallel_for(minibatches.size(), 1, [&](std::int64_t begin, std::int64_t end) {
     at::NoGradGuard no_grad;
     for (std::int64_t i = begin; i < end; ++i) {
       throw_if_interrupted();
-      use(i, i * options_.batch_size, make_minibatch(*dataset_, minibatches[i], how));
-      reporter.add(std::ssize(minibatches[i]));
+      use(i, i * options_.batch_size, minibatches.minibatch(i));
+      reporter.add(std::ssize(minibatches.cells(i)));
     }
   });
 }

@@ -11,7 +11,7 @@
 #include "scvi/core/interrupt.hpp"
 #include "scvi/core/logging.hpp"
 #include "scvi/core/parallel.hpp"
-#include "scvi/core/random.hpp"
+#include "scvi/core/settings.hpp"
 #include "scvi/core/text.hpp"
 #include "scvi/kernel/threads.hpp"
 
@@ -60,6 +60,7 @@ void check(const TrainerOptions& options, const Split& split) {
                              std::to_string(kSmallestMinibatch) + " cells in a minibatch");
   }
   if (options.frequency < 0) refuse("frequency", "cannot be negative");
+  if (options.prefetch < 0) refuse("prefetch", "cannot be negative");
   if (options.max_nans < 1) refuse("max_nans", "must be at least 1");
   if (!(options.weight_decay >= 0)) refuse("weight decay", "cannot be negative");
   if (std::ssize(split.train) < kSmallestMinibatch) {
@@ -169,28 +170,35 @@ void Trainer::train(const TrainOptions& options) {
   ++progress_.call;
 }
 
+DataLoader Trainer::training_loader() const {
+  const MiniBatchOptions how{.device = model_->device(),
+                             .version = options_.corrupted ? kCorruptedVersion : std::string()};
+  return DataLoader(dataset_, how,
+                    std::make_shared<ShuffledSampler>(split_.train, SamplerStream{.seed = options_.seed}),
+                    {.batch_size = options_.batch_size,
+                     .tail = options_.reference_0_6_3 ? TailPolicy::skip : TailPolicy::join,
+                     .prefetch = effective_threads() > 1 ? options_.prefetch : 0});
+}
+
 void Trainer::run_epoch() {
   const auto epoch = static_cast<std::uint64_t>(progress_.epoch);
   // Calls of train() are kept apart in the upper half of the position.
   const std::uint64_t position = (static_cast<std::uint64_t>(progress_.call) << 32) + epoch;
-  auto order = RandomStream(options_.seed, "minibatches", {position, 0}).permutation(std::ssize(split_.train));
-  for (auto& cell : order) cell = split_.train[cell];
-  const auto minibatches = cut_into_minibatches(order, options_.batch_size,
-                                                options_.reference_0_6_3 ? TailPolicy::skip : TailPolicy::join);
-  const MiniBatchOptions how{.device = model_->device(), .corrupted = options_.corrupted};
-  while (progress_.minibatch < std::ssize(minibatches)) {
-    const double start = now();
-    const MiniBatch batch = make_minibatch(*dataset_, minibatches[progress_.minibatch], how);
+  const Epoch minibatches = training_loader().epoch(position);
+  MiniBatchStream stream = minibatches.stream(progress_.minibatch);
+  double start = now();
+  while (const MiniBatch* batch = stream.next()) {
     RandomNoise noise(options_.seed, "training", {position, static_cast<std::uint64_t>(progress_.minibatch)});
-    const double loss = train_on(batch, noise);
+    const double loss = train_on(*batch, noise);
     if (std::isfinite(loss)) {
-      progress_.loss_sum += loss * static_cast<double>(batch.size());
-      progress_.cells_seen += batch.size();
+      progress_.loss_sum += loss * static_cast<double>(batch->size());
+      progress_.cells_seen += batch->size();
     }
     ++progress_.minibatch;
     training_seconds_ += now() - start;
-    report(now() - start, std::ssize(minibatches));
+    report(now() - start, minibatches.size());
     maybe_checkpoint();
+    start = now();
   }
 }
 

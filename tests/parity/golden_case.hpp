@@ -18,6 +18,7 @@ class GoldenCase {
   explicit GoldenCase(const std::string& path);
 
   const std::string& name() const { return name_; }
+  const io::Hdf5File& file() const { return file_; }
   /// The reference's name of the model, or of the kind of case: "VAE", "distributions".
   const std::string& model() const { return model_; }
   const nlohmann::json& hyperparameters() const { return hyperparameters_; }

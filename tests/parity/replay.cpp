@@ -7,6 +7,14 @@ bool replay(const GoldenCase& golden, Comparison& comparison) {
     replay_distributions(golden, comparison);
     return true;
   }
+  if (golden.model() == "dataset") {
+    replay_dataset(golden, comparison);
+    return true;
+  }
+  if (golden.model() == "hvg") {
+    replay_hvg(golden, comparison);
+    return true;
+  }
   const bool is_posterior_case = golden.name().starts_with("posterior_");
   if (golden.model() == "VAE" && !is_posterior_case) {
     if (golden.is_trajectory()) {

@@ -9,6 +9,8 @@ namespace scvi::parity {
 /// @return false when this kind of case is not supported yet (nothing is compared then)
 bool replay(const GoldenCase& golden, Comparison& comparison);
 
+void replay_dataset(const GoldenCase& golden, Comparison& comparison);
+void replay_hvg(const GoldenCase& golden, Comparison& comparison);
 void replay_distributions(const GoldenCase& golden, Comparison& comparison);
 void replay_vae(const GoldenCase& golden, Comparison& comparison);
 void replay_vae_trajectory(const GoldenCase& golden, Comparison& comparison);

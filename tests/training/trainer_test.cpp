@@ -91,6 +91,22 @@ TEST(Trainer, GivesTheSameBitsForAnyNumberOfThreadsAndOnARepeat) {
   }
 }
 
+TEST(Trainer, GivesTheSameBitsHoweverManyMinibatchesAreMadeAhead) {
+  const auto dataset = clusters();
+  const int before = settings().n_threads;
+  settings().n_threads = 2;
+  std::vector<std::shared_ptr<Model>> models;
+  for (const std::int64_t prefetch : {0, 1, 50}) {
+    models.push_back(model_for(*dataset));
+    auto options = small_minibatches();
+    options.prefetch = prefetch;
+    UnsupervisedTrainer trainer(models.back(), dataset, options, warmup(2));
+    trainer.train({.n_epochs = 3});
+    EXPECT_TRUE(same_weights(*models.front(), *models.back())) << prefetch;
+  }
+  settings().n_threads = before;
+}
+
 TEST(Trainer, EndsBitIdenticalWhenInterruptedAnywhereAndResumed) {
   const auto dataset = clusters();
   auto options = small_minibatches();
@@ -214,6 +230,7 @@ TEST(Trainer, RefusesTooFewCellsAndOptionsThatMakeNoSense) {
   };
   refuses([](TrainerOptions& options) { options.split.train_size = std::int64_t{2}; });
   refuses([](TrainerOptions& options) { options.batch_size = 2; });
+  refuses([](TrainerOptions& options) { options.prefetch = -1; });
   refuses([](TrainerOptions& options) { options.metrics_to_monitor = {"elbow"}; });
   refuses([](TrainerOptions& options) {
     options.split.train_size = 1.0;

@@ -9,7 +9,7 @@
 
 #include "scvi/core/progress.hpp"
 #include "scvi/dataset/gene_expression_dataset.hpp"
-#include "scvi/loader/minibatch.hpp"
+#include "scvi/loader/data_loader.hpp"
 #include "scvi/model/model.hpp"
 
 namespace scvi {

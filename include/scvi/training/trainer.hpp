@@ -11,6 +11,7 @@
 
 #include "scvi/core/progress.hpp"
 #include "scvi/dataset/gene_expression_dataset.hpp"
+#include "scvi/loader/data_loader.hpp"
 #include "scvi/loader/split.hpp"
 #include "scvi/model/model.hpp"
 #include "scvi/posterior/metrics.hpp"
@@ -37,6 +38,9 @@ struct TrainerOptions {
   /// out, so that the weights stay usable.
   std::int64_t max_nans = 10;
   bool corrupted = false;  ///< train on the corrupted counts
+  /// Minibatches that a worker thread makes ahead while a step runs; no worker where settings() allow one thread
+  /// only. Never changes a result.
+  std::int64_t prefetch = 2;
   /// Leave out minibatches of fewer than three cells, as scVI 0.6.3 does. Default: they join the one before.
   bool reference_0_6_3 = false;
 };
@@ -125,6 +129,7 @@ class Trainer {
 
   std::unique_ptr<Posterior> make_posterior(const std::vector<std::int64_t>& cells, const std::string& name) const;
   void make_early_stopping();
+  DataLoader training_loader() const;
   void run_epoch();
   /// @return whether to go on
   bool finish_epoch();
