@@ -125,6 +125,7 @@ class Transfer {
     set(CURLOPT_FOLLOWLOCATION, 1L);
     set(CURLOPT_MAXREDIRS, 10L);
     set(CURLOPT_NOSIGNAL, 1L);
+    set(CURLOPT_BUFFERSIZE, 1L << 18);
     set(CURLOPT_USERAGENT, user_agent().c_str());
     set(CURLOPT_CONNECTTIMEOUT_MS, std::max(1L, static_cast<long>(request_.connect_timeout * 1000)));
     set(CURLOPT_LOW_SPEED_LIMIT, 1L);

@@ -32,8 +32,7 @@ class XmlHandler {
 /// Reads the document that `read` yields: it fills a buffer and returns the number of bytes, 0 at the end.
 /// @param file and place, for messages
 /// @throws FormatError when it is not well formed, declares a document type (and so could declare entities), is
-/// nested
-///         beyond reason or has a tag of more than a megabyte; and whatever read or the handler throw
+///         nested beyond reason or has a tag of more than a megabyte; and whatever read or the handler throw
 void parse_xml(const std::function<std::size_t(char* into, std::size_t size)>& read, XmlHandler& handler,
                const std::string& file, const std::string& place);
 

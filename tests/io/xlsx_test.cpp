@@ -205,6 +205,12 @@ TEST_F(Xlsx, DeepNestingAndEndlessTagsAreRefused) {
   }
 }
 
+TEST_F(Xlsx, MuchWhiteSpaceBetweenRowsIsHarmless) {
+  const std::string white(4 << 20, ' ');
+  EXPECT_EQ(read("<row r=\"1\"><c><v>1</v></c></row>" + white + "<row r=\"2\"><c><v>2</v></c></row>" + white).size(),
+            2U);
+}
+
 TEST_F(Xlsx, WhatUnpacksToTooMuchIsRefused) {
   std::map<std::string, std::string> parts = sample_parts("");
   parts["xl/worksheets/sheet1.xml"] = "<worksheet>" + std::string(4 << 20, ' ') + "</worksheet>";

@@ -23,9 +23,8 @@ struct PickledArray {
 /// others.
 class PandasPickle {
  public:
-  /// @throws IoError when the file cannot be read, FormatError when it is no pickle, is damaged, or would call
-  /// something
-  ///         else (the message names it)
+  /// @throws IoError when the file cannot be read, FormatError when it is no pickle, is damaged, or would call what
+  ///         plain data does not need (the message names it)
   explicit PandasPickle(const std::string& path);
   /// The same from memory. @param name for messages
   PandasPickle(const std::string& name, const std::string& bytes);
@@ -38,9 +37,8 @@ class PandasPickle {
   /// Whether the entry is a DataFrame or a Series. @throws InputError when there is none of that key
   bool is_frame(const std::string& key = "") const;
   /// A DataFrame, or a Series as one column. Names of rows and columns that are numbers become text.
-  /// @throws InputError when there is none of that key or it is something else, FormatError when it is damaged or of
-  /// a
-  ///         kind that is not understood
+  /// @throws InputError when there is none of that key or it is something else, FormatError when it is damaged or
+  ///         of a kind that is not understood
   Frame frame(const std::string& key = "") const;
   /// An array, Index, list, tuple or single value. @throws as frame()
   PickledArray array(const std::string& key = "") const;

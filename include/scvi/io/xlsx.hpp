@@ -37,12 +37,11 @@ struct XlsxLimits {
 /// An .xlsx workbook (Excel 2007 and later, LibreOffice) open for reading. Sheets are read row by row in the memory
 /// of one row and of the texts that cells share. Formulas count as the value that was last computed; nothing is
 /// evaluated. Every byte of the file is taken as hostile: entities of XML are refused, sizes are counted, not
-/// believed.
+/// believed. One thread at a time may read.
 class XlsxFile {
  public:
-  /// @throws IoError when the file cannot be opened, FormatError when it is no workbook (an .xls of Excel 97 is named
-  /// as
-  ///         such), is encrypted or damaged
+  /// @throws IoError when the file cannot be opened, FormatError when it is no workbook (an .xls of Excel 97 is told
+  ///         so), is encrypted or damaged
   explicit XlsxFile(const std::string& path, const XlsxLimits& limits = {});
   ~XlsxFile();
   XlsxFile(XlsxFile&&) noexcept;
