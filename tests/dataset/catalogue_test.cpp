@@ -4,11 +4,13 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <map>
 #include <set>
 
 #include "expected_table.hpp"
+#include "http_server.hpp"
 #include "scvi/core/error.hpp"
 #include "scvi/dataset/builtin.hpp"
 #include "testing.hpp"
@@ -120,12 +122,22 @@ TEST(BuiltinDataset, RefusesOptionsThatDoNotExistOrMakeNoSense) {
   EXPECT_THROW(BuiltinDataset("purified_pbmc").set("subset_datasets", "1,,2"), InputError);
 }
 
-/// Takes files from the fixtures while it lives.
-class FixtureMirror {
+/// Files come from there while it lives.
+class Mirror {
  public:
-  explicit FixtureMirror(const std::string& mirror) { ::setenv("SCVI_DATASETS_MIRROR", mirror.c_str(), 1); }
-  ~FixtureMirror() { ::unsetenv("SCVI_DATASETS_MIRROR"); }
+  explicit Mirror(const std::string& mirror) { ::setenv("SCVI_DATASETS_MIRROR", mirror.c_str(), 1); }
+  ~Mirror() { ::unsetenv("SCVI_DATASETS_MIRROR"); }
+  Mirror(const Mirror&) = delete;
+  Mirror& operator=(const Mirror&) = delete;
 };
+
+/// The file of that name on a mirror.
+CatalogueFile find_file(const BuiltinDataset& dataset, const std::string& mirror_name) {
+  for (const CatalogueFile& file : dataset.files()) {
+    if ((file.mirror_name.empty() ? file.name : file.mirror_name) == mirror_name) return file;
+  }
+  throw std::out_of_range(mirror_name);
+}
 
 /// Every entry whose files are among the fixtures, the table that says what it must come to, and options for it.
 struct FixtureCase {
@@ -174,17 +186,92 @@ std::vector<FixtureCase> fixture_cases() {
   return cases;
 }
 
-TEST(BuiltinDataset, LoadsEveryFixtureFromAMirrorAsScviDoes) {
+std::string fixtures() {
+  return testing::test_data_dir() + "/fixtures";
+}
+
+TEST(BuiltinDataset, LoadsEveryFixtureFromAServerAsScviDoes) {
   SCVI_REQUIRE_TEST_DATA();
-  const FixtureMirror mirror(testing::test_data_dir() + "/fixtures");
+  const testing::HttpServer server(fixtures());
+  const Mirror mirror(server.url());
   for (const FixtureCase& each : fixture_cases()) {
-    SCOPED_TRACE(each.entry);
+    SCOPED_TRACE(each.expected);
     const testing::TemporaryDirectory folder;
     BuiltinDataset dataset(each.entry, folder.path());
     for (const auto& [option, value] : each.options) dataset.set(option, value);
     EXPECT_EQ(dataset.missing_files().size(), dataset.files().size());
     testing::Expected(each.expected).except(each.except).check(dataset.load());
     EXPECT_TRUE(dataset.missing_files().empty());
+  }
+}
+
+TEST(BuiltinDataset, LoadsHematoFromAServerAsScviDoes) {
+  SCVI_REQUIRE_TEST_DATA();
+  const testing::HttpServer server(fixtures());
+  const Mirror mirror(server.url());
+  const testing::TemporaryDirectory folder;
+  BuiltinDataset dataset("hemato", folder.path());
+  dataset.set("reference_0_6_3", "true");
+  // The fixture's archive is empty; what should be in it lies beside it.
+  EXPECT_THROW(dataset.load(), FormatError);
+  for (const char* name : {"bBM.spring_and_pba.csv", "bBM.filtered_gene_list.paper.txt"}) {
+    std::filesystem::copy(fixtures() + "/HEMATO/" + name, folder.path(name));
+  }
+  testing::Expected("hemato").check(dataset.load());
+}
+
+TEST(BuiltinDataset, TakesFilesFromAFolderAsWell) {
+  SCVI_REQUIRE_TEST_DATA();
+  const Mirror mirror(fixtures());
+  const testing::TemporaryDirectory folder;
+  testing::Expected("10x cd34").check(BuiltinDataset("cd34", folder.path()).load());
+  EXPECT_TRUE(std::filesystem::exists(folder.path("cd34/filtered_gene_bc_matrices.tar.gz")));
+}
+
+TEST(BuiltinDataset, NeedsNoMirrorForFilesThatAreThere) {
+  SCVI_REQUIRE_TEST_DATA();
+  const Mirror mirror("http://127.0.0.1:9/nothing");
+  BuiltinDataset pbmc("pbmc", fixtures());
+  pbmc.set("save_path_10X", fixtures() + "/10X");
+  testing::Expected("pbmc").except({"cell_types"}).check(pbmc.load());
+}
+
+TEST(BuiltinDataset, LeavesNothingBehindWhenAFileCannotBeHad) {
+  const testing::HttpServer server;
+  const Mirror mirror(server.url());
+  const testing::TemporaryDirectory folder;
+  EXPECT_THROW(BuiltinDataset("retina", folder.path()).load(), IoError);
+  EXPECT_FALSE(std::filesystem::exists(folder.path("retina.loom")));
+}
+
+TEST(BuiltinDataset, NamesTheFileThatIsDamaged) {
+  SCVI_REQUIRE_TEST_DATA();
+  const std::vector<std::pair<std::string, std::string>> cases{{"retina", "retina.loom"},
+                                                               {"seqfish", "SeqFISH.xlsx"},
+                                                               {"seqfish_plus", "seqfishplus.zip"},
+                                                               {"brain_large", "brain_large.h5"},
+                                                               {"cd34", "10X/cd34/filtered_gene_bc_matrices.tar.gz"},
+                                                               {"cbmc", "citeSeq/cbmc/cbmc_rna.csv.gz"},
+                                                               {"cortex", "expression.bin"},
+                                                               {"pbmc", "pbmc_metadata.pickle"}};
+  for (const auto& [entry, file] : cases) {
+    std::ifstream in(fixtures() + "/" + file, std::ios::binary);
+    const std::string whole((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+    for (const std::size_t size : {std::size_t{0}, std::size_t{3}, whole.size() / 3, whole.size() * 9 / 10}) {
+      SCOPED_TRACE(file + ", " + std::to_string(size) + " bytes");
+      const Mirror mirror(fixtures());
+      const testing::TemporaryDirectory folder;
+      BuiltinDataset dataset(entry, folder.path());
+      dataset.download();
+      const std::string path = folder.path(find_file(dataset, file).name);
+      std::ofstream(path, std::ios::binary | std::ios::trunc) << whole.substr(0, size);
+      try {
+        dataset.load();
+        ADD_FAILURE() << "was loaded";
+      } catch (const Error& error) {
+        EXPECT_NE(std::string(error.what()).find(path), std::string::npos) << error.what();
+      }
+    }
   }
 }
 
