@@ -16,7 +16,8 @@ endfunction()
 # A room is a shared library made of src/NAME/*.cpp; its public headers are include/scvi/NAME/*.hpp.
 function(scvi_add_room name)
   cmake_parse_arguments(ARG "TORCH" "" "ROOMS;PRIVATE_LIBS" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/src/${name}/*.cpp)
+  file(GLOB sources CONFIGURE_DEPENDS
+    ${CMAKE_CURRENT_SOURCE_DIR}/src/${name}/*.cpp ${CMAKE_CURRENT_SOURCE_DIR}/src/${name}/*/*.cpp)
   if(NOT sources)
     add_library(scvi_${name} INTERFACE)
     return()

@@ -131,7 +131,7 @@ SniffedStream sniff(std::unique_ptr<ByteStream> stream) {
 
 std::unique_ptr<ByteStream> open_byte_stream(const std::string& path, const ByteStreamOptions& options) {
   SniffedStream sniffed = sniff(open_file_stream(path));
-  if (sniffed.packing == Packing::zip) return open_zip_stream(path, options);
+  if (sniffed.packing == Packing::zip) return decompressed(open_zip_stream(path, options), options);
   return unpacked(std::move(sniffed), options);
 }
 

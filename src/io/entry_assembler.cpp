@@ -8,6 +8,16 @@
 
 namespace scvi::io {
 
+namespace {
+
+/// Whether the first entries of a file look ordered by cell. Those of one gene alone say that genes come in order.
+bool looks_ordered_by_cell(const EntryBatch& batch) {
+  const bool one_gene = std::ranges::all_of(batch.genes, [&](std::int32_t gene) { return gene == batch.genes[0]; });
+  return std::ranges::is_sorted(batch.cells) && (!one_gene || batch.cells.front() == batch.cells.back());
+}
+
+}  // namespace
+
 void EntryBatch::clear() {
   cells.clear();
   genes.clear();
@@ -21,7 +31,7 @@ void EntryAssembler::reserve(std::int64_t n_entries) {
 
 void EntryAssembler::append(const EntryBatch& batch) {
   if (batch.size() == 0) return;
-  if (order_ == Order::undecided) order_ = std::ranges::is_sorted(batch.cells) ? Order::by_cell : Order::by_gene;
+  if (order_ == Order::undecided) order_ = looks_ordered_by_cell(batch) ? Order::by_cell : Order::by_gene;
   if (order_ != Order::none) {
     const std::vector<std::int32_t>& outer = order_ == Order::by_cell ? batch.cells : batch.genes;
     const std::vector<std::int32_t>& inner = order_ == Order::by_cell ? batch.genes : batch.cells;

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "hdf5_chunks.hpp"
 #include "hdf5_detail.hpp"
 #include "scvi/core/logging.hpp"
 #include "scvi/core/text.hpp"
@@ -193,6 +194,7 @@ class StorageCheck {
   struct Chunk {
     std::vector<std::int64_t> shape;
     std::int64_t bytes = 0;
+    std::vector<H5Z_filter_t> filters;
   };
 
   Chunk run() {
@@ -207,7 +209,7 @@ class StorageCheck {
     std::array<hsize_t, H5S_MAX_RANK> extents{};
     const int rank = H5Pget_chunk(creation_.id(), static_cast<int>(extents.size()), extents.data());
     const std::vector<std::int64_t> chunk(extents.begin(), extents.begin() + std::max(rank, 0));
-    return {chunk, check_chunk(chunk)};
+    return {chunk, check_chunk(chunk), hdf5::filters_of(creation_.id())};
   }
 
  private:
@@ -435,6 +437,8 @@ Hdf5Dataset Hdf5File::open_dataset(const std::string& path) const {
   const StorageCheck::Chunk chunk = StorageCheck(dataset.id(), path_, inside).run();
   dataset.info_.chunk = chunk.shape;
   dataset.chunk_bytes_ = chunk.bytes;
+  dataset.filters_ = chunk.filters;
+  hdf5::check_one_chunk(dataset.id(), chunk.filters, chunk.bytes, file_bytes_, path_, inside);
   const std::size_t cache = cache_bytes(dataset.info_, H5Tget_size(type.id()));
   if (cache <= (1 << 20)) return dataset;
   const Hdf5Handle access(H5Pcreate(H5P_DATASET_ACCESS));

@@ -157,7 +157,7 @@ class Assembly {
   }
 
   void name_cells(CountFile& file) {
-    file.obs.index_name = "barcodes";
+    file.obs.index_name = parts_.barcodes.empty() ? "_index" : "barcodes";
     file.obs.index = parts_.barcodes.empty() ? numbered_names(static_cast<std::size_t>(parts_.matrix->info().n_rows))
                                              : std::move(parts_.barcodes);
     add_batches(file.obs);

@@ -12,6 +12,7 @@
 namespace scvi::io {
 namespace {
 
+constexpr std::int64_t kMaxUnnamedGenes = 1'000'000;
 constexpr const char* kMatrixParts[] = {"data", "indices", "indptr", "shape"};
 
 bool holds_matrix(const Hdf5File& file, const std::string& group) {
@@ -64,9 +65,14 @@ std::unique_ptr<MatrixReader> open_matrix(std::shared_ptr<const Hdf5File> file, 
   return open_sparse_matrix(std::move(file), parts, std::move(info));
 }
 
-/// Files cut down for tests or tutorials may have no names at all.
+/// Files cut down for tests or tutorials may have no names at all. The number of genes is then all that the file says
+/// of them, so it is not believed beyond any genome.
 void complete_names(TenXParts& parts, const std::string& genome) {
   const MatrixInfo& info = parts.matrix->info();
+  if (parts.features.ids.empty() && info.n_cols > kMaxUnnamedGenes)
+    throw FormatError({.problem = "claims " + with_thousands(info.n_cols) + " genes and names none",
+                       .file = parts.path,
+                       .field = genome + "/shape"});
   if (parts.features.ids.empty()) parts.features.ids = numbered_names(static_cast<std::size_t>(info.n_cols));
   parts.features.genomes.assign(parts.features.ids.size(), genome);
 }

@@ -5,9 +5,10 @@
 #include <algorithm>
 #include <bit>
 #include <charconv>
-#include <cmath>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
+#include <string>
 #include <string_view>
 #include <system_error>
 
@@ -50,8 +51,7 @@ inline bool parse_real(std::string_view text, double& value) {
   if (text.starts_with('+') && text.size() > 1 && text[1] != '-') text.remove_prefix(1);
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   // Too large or too small for a double is a number nevertheless.
-  if (error == std::errc::result_out_of_range)
-    value = text.find("e-") != text.npos || text.find("E-") != text.npos ? 0 : HUGE_VAL;
+  if (error == std::errc::result_out_of_range) value = std::strtod(std::string(text).c_str(), nullptr);
   return error != std::errc::invalid_argument && end == text.data() + text.size();
 }
 

@@ -64,6 +64,9 @@ TEST_F(ByteStreams, JunkBehindGzipIsRefused) {
 TEST_F(ByteStreams, ZipWithOneFileGivesThatFile) {
   write_packed(path_, "zip", "", {{.path = "d/", .type = AE_IFDIR}, {.path = "d/a.csv", .content = long_text()}});
   EXPECT_EQ(content(), long_text());
+  write_packed_text(path_, "gzip", "packed twice");
+  write_packed(path_, "zip", "", {{.path = "a.csv.gz", .content = read_bytes(path_)}});
+  EXPECT_EQ(content(), "packed twice");
 }
 
 TEST_F(ByteStreams, ZipWithSeveralFilesAsksForAName) {

@@ -138,10 +138,12 @@ class Hdf5Dataset {
   Hdf5Info info_;
   std::int64_t file_bytes_ = 0;
   std::int64_t chunk_bytes_ = 0;
+  std::vector<int> filters_;  // that pack its chunks, by HDF5's numbers
   bool written_ = false;
 
   void check_plausible(std::int64_t value_bytes) const;
   void check_range(std::int64_t first, std::int64_t count) const;
+  void check_chunks() const;
   void check_rectangle(std::int64_t first_row, std::int64_t n_rows, std::int64_t first_col,
                        std::int64_t n_cols) const;
 };
