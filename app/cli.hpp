@@ -56,6 +56,7 @@ std::vector<std::string> split_list(const std::string& text);
 int run_info(const Arguments& arguments);
 int run_convert(const Arguments& arguments);
 int run_prepare(const Arguments& arguments);
+int run_datasets(const Arguments& arguments);
 int run_simulate(const Arguments& arguments);
 int run_train(const Arguments& arguments);
 int run_embed(const Arguments& arguments);

@@ -207,6 +207,7 @@ int run_info(const Arguments& arguments) {
 
   io::OpenCountsOptions options = open_options(reading);
   if (!options.format && options.member.empty()) options.format = io::recognise_counts(path);
+  if (options.format) io::check_open_options(path, *options.format, options);
   // These two hold several matrices: all are shown, unless one is asked for.
   if (options.format == io::CountFormat::h5ad && options.layer.empty())
     print_h5ad(path, quick);

@@ -36,6 +36,7 @@ const std::vector<Command> kCommands = {
     {"info", "show what a file of counts holds", scvi::app::run_info, nullptr},
     {"convert", "write counts of any format as .h5ad or .loom", scvi::app::run_convert, nullptr},
     {"prepare", "choose cells and genes of one or several files", scvi::app::run_prepare, nullptr},
+    {"datasets", "list, show and get the built-in data sets", scvi::app::run_datasets, nullptr},
     {"simulate", "write a synthetic data set", scvi::app::run_simulate, nullptr},
     {"train", "train a model on a file of counts", nullptr, "scvi_command_train"},
     {"embed", "write the latent space of a trained model into a copy of the file", nullptr, "scvi_command_embed"},

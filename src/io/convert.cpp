@@ -165,6 +165,7 @@ Source open_source(const std::string& input, const OpenCountsOptions& options, C
 
 OpenCountsOptions with_format(const std::string& input, OpenCountsOptions options) {
   if (!options.format) options.format = options.member.empty() ? recognise_counts(input) : CountFormat::delimited;
+  check_open_options(input, *options.format, options);
   return options;
 }
 

@@ -33,18 +33,6 @@ void refuse_option(const std::string& path, CountFormat format, const std::strin
        .remedy = "it is for " + join_some(names)});
 }
 
-/// @throws InputError for an option that was given and would not be heeded
-void check_options(const std::string& path, CountFormat format, const OpenCountsOptions& options) {
-  using enum CountFormat;
-  if (!options.layer.empty()) refuse_option(path, format, "layer", {h5ad, loom});
-  if (!options.genome.empty()) refuse_option(path, format, "genome", {tenx, tenx_h5});
-  if (options.gene_ids) refuse_option(path, format, "gene_ids", {tenx, tenx_h5});
-  if (options.gene_by_cell) refuse_option(path, format, "gene_by_cell", {delimited, matrix_market});
-  if (options.annotation_columns) refuse_option(path, format, "annotation_columns", {delimited});
-  if (!options.member.empty()) refuse_option(path, format, "member", {delimited});
-  if (options.separator) refuse_option(path, format, "separator", {delimited});
-}
-
 TenXOptions tenx_options(const OpenCountsOptions& options) {
   TenXOptions tenx;
   tenx.genome = options.genome;
@@ -101,12 +89,23 @@ bool has_layers(CountFormat format) {
   return format == CountFormat::h5ad || format == CountFormat::loom;
 }
 
+void check_open_options(const std::string& path, CountFormat format, const OpenCountsOptions& options) {
+  using enum CountFormat;
+  if (!options.layer.empty()) refuse_option(path, format, "layer", {h5ad, loom});
+  if (!options.genome.empty()) refuse_option(path, format, "genome", {tenx, tenx_h5});
+  if (options.gene_ids) refuse_option(path, format, "gene_ids", {tenx, tenx_h5});
+  if (options.gene_by_cell) refuse_option(path, format, "gene_by_cell", {delimited, matrix_market});
+  if (options.annotation_columns) refuse_option(path, format, "annotation_columns", {delimited});
+  if (!options.member.empty()) refuse_option(path, format, "member", {delimited});
+  if (options.separator) refuse_option(path, format, "separator", {delimited});
+}
+
 CountFile open_counts(const std::string& path, const OpenCountsOptions& options) {
   const bool is_member = !options.format && !options.member.empty();
   const CountFormat format = is_member        ? CountFormat::delimited
                              : options.format ? *options.format
                                               : recognise_counts(path);
-  check_options(path, format, options);
+  check_open_options(path, format, options);
   CountFile file = read(path, format, options);
   if (!options.tables) file.tables.clear();
   return file;

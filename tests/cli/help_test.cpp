@@ -7,7 +7,8 @@
 namespace scvi::testing {
 namespace {
 
-const std::vector<std::string> kCommands = {"info", "convert", "prepare", "simulate", "train", "embed", "evaluate"};
+const std::vector<std::string> kCommands = {"info",     "convert", "prepare", "datasets",
+                                            "simulate", "train",   "embed",   "evaluate"};
 
 TEST(Help, OfTheProgramNamesEveryCommand) {
   for (const std::string word : {"--help", "-h", "help"}) {
@@ -59,6 +60,7 @@ TEST(Help, OfACommandNamesItsOptions) {
        "--threads",
        "--verbosity",
        "--no-progress"},
+      {"--threads", "--verbosity", "--no-progress"},
       {"OUTPUT",           "--kind",         "--seed",        "--cells-per-cluster",
        "--clusters",       "--genes-high",   "--overlap",     "--weight-high",
        "--weight-low",     "--total",        "--batches",     "--batch-effect",
@@ -123,7 +125,7 @@ TEST(Help, OfACommandNamesItsOptions) {
   };
   // How the input is read.
   for (std::size_t i = 0; i < kCommands.size(); ++i) {
-    if (kCommands[i] == "simulate") continue;
+    if (kCommands[i] == "simulate" || kCommands[i] == "datasets") continue;
     for (const std::string option : {"--format", "--layer", "--genome", "--gene-ids", "--lines-are", "--separator",
                                      "--annotation-columns", "--member"}) {
       options[i].push_back(option);

@@ -45,9 +45,12 @@ struct OpenCountsOptions {
 /// @throws IoError when it cannot be opened; FormatError when it holds no counts, with what it holds instead
 CountFormat recognise_counts(const std::string& path);
 
+/// @throws InputError for an option that the format has no use for, so that none is passed over in silence
+void check_open_options(const std::string& path, CountFormat format, const OpenCountsOptions& options);
+
 /// A file or folder of any format as counts with annotation. Names of genes and cells in text may occur more than
 /// once.
-/// @throws InputError for an option that the format has no use for; otherwise as recognise_counts() and the readers
+/// @throws as check_open_options(), recognise_counts() and the readers
 CountFile open_counts(const std::string& path, const OpenCountsOptions& options = {});
 
 }  // namespace scvi::io
