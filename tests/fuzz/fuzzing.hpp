@@ -1,6 +1,7 @@
 #pragma once
 
-// What the fuzzing programs share: a reader is given a file of arbitrary bytes, and may answer with one of our errors.
+// What the fuzzing programs share: a reader is given a file of arbitrary bytes, and may answer with one of our
+// errors.
 
 #include <sys/mman.h>
 #include <unistd.h>

@@ -20,8 +20,8 @@ class Progress {
 };
 
 /// A bar with rate and time left, redrawn in place, when standard error is a terminal; otherwise a plain line
-/// about every tenth of the work, at most one every few seconds, and one at the end. Log files (LogFile) get the plain
-/// lines in any case. `enabled` false: only they do.
+/// about every tenth of the work, at most one every few seconds, and one at the end. Log files (LogFile) get the
+/// plain lines in any case. `enabled` false: only they do.
 std::unique_ptr<Progress> make_terminal_progress(bool enabled = true);
 
 /// "1 h 02 min", "3 min 20 s", "4.2 s".
