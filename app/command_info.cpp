@@ -135,21 +135,21 @@ void print_matrix(io::MatrixReader& matrix, bool quick) {
   if (!quick) print_counts(info, summarize(matrix));
 }
 
-void print_tables(const std::vector<io::CellTable>& tables) {
+/// Tables, and the elements that are not in any of these places, under a title of their own if there are any.
+void print_elsewhere(const std::vector<io::CellTable>& tables, const std::vector<io::ElementInfo>& elements = {},
+                     const std::vector<std::string>& places = {}) {
+  std::string lines;
   for (const io::CellTable& table : tables) {
-    std::cout << "  table " << table.name << ": " << with_thousands(table.values.n_rows) << " x "
-              << table.values.n_cols << ": " << join_some(table.columns, 8) << "\n";
+    lines += "  table " + table.name + ": " + with_thousands(table.values.n_rows) + " x " +
+             std::to_string(table.values.n_cols) + ": " + join_some(table.columns, 8) + "\n";
   }
-}
-
-/// What is not in any of these places.
-void print_elsewhere(const std::vector<io::ElementInfo>& elements, const std::vector<std::string>& places) {
   for (const io::ElementInfo& element : elements) {
     const bool known = std::any_of(places.begin(), places.end(), [&](const std::string& place) {
       return element.path == place || element.path.starts_with(place + "/");
     });
-    if (!known) std::cout << "  " << element.path << ": " << element.description << "\n";
+    if (!known) lines += "  " + element.path + ": " + element.description + "\n";
   }
+  if (!lines.empty()) std::cout << "\nelsewhere in the file\n" << lines;
 }
 
 void print_h5ad(const std::string& path, bool quick) {
@@ -160,8 +160,7 @@ void print_h5ad(const std::string& path, bool quick) {
   if (file.has_raw()) matrices.insert(matrices.begin(), "raw");
   if (file.has_x()) matrices.insert(matrices.begin(), "X");
   for (const std::string& name : matrices) print_matrix(*file.matrix(name), quick);
-  std::cout << "\nelsewhere in the file\n";
-  print_elsewhere(file.elements(), {"obs", "var", "X", "layers", "raw"});
+  print_elsewhere({}, file.elements(), {"obs", "var", "X", "layers", "raw"});
 }
 
 void print_loom(const std::string& path, bool quick) {
@@ -172,18 +171,14 @@ void print_loom(const std::string& path, bool quick) {
   std::vector<std::string> matrices = file.layers();
   matrices.insert(matrices.begin(), "");
   for (const std::string& name : matrices) print_matrix(*file.matrix(name), quick);
-  std::cout << "\nelsewhere in the file\n";
-  print_tables(file.tables());
-  print_elsewhere(file.elements(), {"matrix", "layers", "row_attrs", "col_attrs"});
+  print_elsewhere(file.tables(), file.elements(), {"matrix", "layers", "row_attrs", "col_attrs"});
 }
 
 void print_counts_file(const io::CountFile& file, bool quick) {
   print_title(file.path, file.obs.n_rows(), file.var.n_rows(), file.format);
   print_frames(file.obs, file.var);
   print_matrix(*file.counts, quick);
-  if (file.tables.empty()) return;
-  std::cout << "\nelsewhere in the file\n";
-  print_tables(file.tables);
+  print_elsewhere(file.tables);
 }
 
 }  // namespace

@@ -1,0 +1,8 @@
+#include "fuzzing.hpp"
+#include "scvi/io/matrix_market.hpp"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  return scvi::fuzzing::try_reading(data, size, [](const std::string& path) {
+    scvi::io::read_matrix_market(path)->for_each_block([](const scvi::io::CsrBlock&) {});
+  });
+}
