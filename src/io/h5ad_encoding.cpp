@@ -216,9 +216,9 @@ void ElementWriter::write_value(const std::string& path, const UnsValue& value) 
   }
   if (const auto* texts = std::get_if<std::vector<std::string>>(&value.value)) return write_texts(path, *texts);
   if (const auto* reals = std::get_if<std::vector<double>>(&value.value)) return write_numbers(path, *reals);
-  if (const auto* dictionary = std::get_if<UnsDict>(&value.value)) {
+  if (const auto* dictionary = std::get_if<std::shared_ptr<const UnsDict>>(&value.value)) {
     make_dictionary(path);
-    for (const auto& [name, inner] : *dictionary) {
+    for (const auto& [name, inner] : **dictionary) {
       check_name(name, path);
       write_value(path + "/" + name, inner);
     }

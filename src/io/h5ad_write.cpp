@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <limits>
+#include <memory>
 
 #include "csr_rows.hpp"
 #include "h5ad_encoding.hpp"
@@ -157,6 +158,8 @@ UnsDict with_column_names(const H5adContents& contents) {
 }
 
 }  // namespace
+
+UnsValue::UnsValue(const UnsDict& dictionary) : value(std::make_shared<const UnsDict>(dictionary)) {}
 
 void write_h5ad(const std::string& path, const H5adContents& contents, Overwrite overwrite,
                 const std::string& compression) {

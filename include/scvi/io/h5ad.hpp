@@ -96,11 +96,20 @@ struct FloatArray {
   std::vector<float> values;
 };
 
-/// A value for uns: text, number, whole number, list of strings, or a nested dictionary.
+/// A value for uns: text, number, whole number, list of strings or numbers, or a nested dictionary.
 struct UnsValue;
 using UnsDict = std::vector<std::pair<std::string, UnsValue>>;
 struct UnsValue {
-  std::variant<std::string, double, std::int64_t, std::vector<std::string>, std::vector<double>, UnsDict> value;
+  UnsValue(std::string text) : value(std::move(text)) {}
+  UnsValue(double number) : value(number) {}
+  UnsValue(std::int64_t number) : value(number) {}
+  UnsValue(std::vector<std::string> texts) : value(std::move(texts)) {}
+  UnsValue(std::vector<double> numbers) : value(std::move(numbers)) {}
+  UnsValue(const UnsDict& dictionary);
+
+  std::variant<std::string, double, std::int64_t, std::vector<std::string>, std::vector<double>,
+               std::shared_ptr<const UnsDict>>
+      value;
 };
 
 /// What to add to a copy of an .h5ad file. A name that is there already is replaced.
