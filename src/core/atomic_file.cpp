@@ -216,7 +216,7 @@ void replace_folder(const std::string& temporary, const std::string& path) {
 
 }  // namespace
 
-AtomicFile::AtomicFile(std::string path, Overwrite overwrite) : path_(resolved(path)), overwrite_(overwrite) {
+AtomicFile::AtomicFile(const std::string& path, Overwrite overwrite) : path_(resolved(path)), overwrite_(overwrite) {
   check_folder(path_);
   remove_leftovers(path_);
   struct stat info {};

@@ -285,13 +285,14 @@ class DelimitedFile {
     std::vector<TextBlock> blocks(kBlocksAtOnce);
     std::vector<ParsedRows> parsed(kBlocksAtOnce);
     if (!rest_.empty()) {
-      RowParser(layout_, rest_, parsed[0]);
+      const RowParser first(layout_, rest_, parsed[0]);
       take(parsed[0]);
     }
     while (const std::size_t count = blocks_.next_batch(blocks)) {
       throw_if_interrupted();
       parallel_for(static_cast<std::int64_t>(count), 1, [&](std::int64_t at, std::int64_t) {
-        RowParser(layout_, blocks[static_cast<std::size_t>(at)].text(), parsed[static_cast<std::size_t>(at)]);
+        const RowParser parser(layout_, blocks[static_cast<std::size_t>(at)].text(),
+                               parsed[static_cast<std::size_t>(at)]);
       });
       for (std::size_t at = 0; at < count; ++at) take(parsed[at]);
     }

@@ -153,7 +153,7 @@ UnsDict with_column_names(const H5adContents& contents) {
     const bool known = std::any_of(uns.begin(), uns.end(), [&](const auto& entry) { return entry.first == name; });
     if (!known) uns.emplace_back(name, UnsValue{table.columns});
   }
-  if (!mappings.empty()) uns.emplace_back("cell_measurements_col_mappings", UnsValue{std::move(mappings)});
+  if (!mappings.empty()) uns.emplace_back("cell_measurements_col_mappings", UnsValue{mappings});
   return uns;
 }
 

@@ -291,7 +291,7 @@ class Parser {
   }
 
   void push_long(std::string_view bytes) {
-    std::visit([this](auto&& value) { push(std::move(value)); }, decode_long(bytes));
+    std::visit([this](auto value) { push(std::move(value)); }, decode_long(bytes));
   }
 
   // The memo.

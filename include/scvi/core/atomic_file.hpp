@@ -14,7 +14,7 @@ class AtomicFile {
  public:
   /// @throws InputError when `path` exists and must not be replaced, IoError when its folder is missing or not
   ///         writable
-  AtomicFile(std::string path, Overwrite overwrite);
+  AtomicFile(const std::string& path, Overwrite overwrite);
   ~AtomicFile();
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;

@@ -211,7 +211,8 @@ GeneExpressionDataset load_smfish(const std::string& folder, const SmfishOptions
   PopulateOptions options = options_of(file, "ClusterID");
   for (const auto& [column, name] : {std::pair{"X", "x_coord"}, std::pair{"Y", "y_coord"}}) {
     std::vector<double> places = builtin::real_numbers(required_column(file.obs, column, path), path);
-    std::erase_if(options.cell_attributes, [&](const io::Column& attribute) { return attribute.name == column; });
+    std::erase_if(options.cell_attributes,
+                  [&, name_in_file = column](const io::Column& attribute) { return attribute.name == name_in_file; });
     options.cell_attributes.push_back(builtin::column_of(name, std::move(places)));
   }
   RemappedCategories clusters = remap_categories(fine.labels);

@@ -217,7 +217,7 @@ std::pair<std::vector<std::string>, std::vector<std::int64_t>> categories_of(con
          .file = path,
          .field = "column '" + column.name + "', row " + std::to_string(none - categorical.codes.begin() + 1)});
   }
-  return {std::move(categorical.categories), {categorical.codes.begin(), categorical.codes.end()}};
+  return {categorical.categories, {categorical.codes.begin(), categorical.codes.end()}};
 }
 
 std::vector<io::Column> columns_but(const io::Frame& frame, const std::vector<std::string>& left_out) {
