@@ -104,6 +104,10 @@ TEST(BuiltinDataset, AsksForTheFilesThatItsOptionsCallFor) {
   ASSERT_EQ(dataset.files().size(), 1U);
   EXPECT_EQ(dataset.files()[0].name, "pbmc8k/raw_gene_bc_matrices.tar.gz");
   EXPECT_NE(dataset.files()[0].url.find("pbmc8k_raw_gene"), std::string::npos);
+  BuiltinDataset brain("brain_small");
+  EXPECT_EQ(brain.files()[1].name, "neuron_9k/filtered_gene_bc_matrices.tar.gz");
+  EXPECT_EQ(brain.set("save_path_10X", "/elsewhere").files()[1].name,
+            "/elsewhere/neuron_9k/filtered_gene_bc_matrices.tar.gz");
   EXPECT_EQ(BuiltinDataset("purified_pbmc").files().size(), 10U);
   EXPECT_EQ(BuiltinDataset("purified_pbmc").set("subset_datasets", "0,7,8").files().size(), 2U);
 }

@@ -167,6 +167,17 @@ GeneExpressionDataset load_brain_small(const std::string& folder, const std::str
 }
 
 namespace builtin {
+namespace {
+
+std::vector<CatalogueFile> brain_small_files(const std::string& folder_10x) {
+  return {{.name = kMetadata,
+           .url = "https://github.com/YosefLab/scVI-data/raw/master/brain_small_metadata.pickle",
+           .bytes = 1242713,
+           .sha256 = "b14ca6073b2221bcb82c8018337132dafde96a7847649ff828fdfb0d4c43f1d6"},
+          tenx_file("neuron_9k", folder_10x)};
+}
+
+}  // namespace
 
 std::vector<Definition> brain_definitions() {
   std::vector<Definition> out;
@@ -180,14 +191,14 @@ std::vector<Definition> brain_definitions() {
                 .annotations = {"10 clusters", "9 quality metrics", "barcodes"},
                 .reference = "Lopez et al. 2018, doi:10.1038/s41592-018-0229-2",
                 .save_path = "data/",
-                .files = {{.name = kMetadata,
-                           .url = "https://github.com/YosefLab/scVI-data/raw/master/brain_small_metadata.pickle",
-                           .bytes = 1242713,
-                           .sha256 = "b14ca6073b2221bcb82c8018337132dafde96a7847649ff828fdfb0d4c43f1d6"},
-                          tenx_file("neuron_9k")}},
-      .prepare = [](const OptionValues&) -> Load {
-        return [](const std::string& folder) { return load_brain_small(folder); };
+                .files = brain_small_files(""),
+                .options = {{"save_path_10X", "", "folder of neuron_9k; empty: that of this data set"}}},
+      .prepare = [](const OptionValues& values) -> Load {
+        return [folder_10x = values.text("save_path_10X")](const std::string& folder) {
+          return load_brain_small(folder, folder_10x);
+        };
       },
+      .files = [](const OptionValues& values) { return brain_small_files(values.text("save_path_10X")); },
   });
   out.push_back({
       .entry = {.name = "brain_large",

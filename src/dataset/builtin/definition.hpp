@@ -51,8 +51,9 @@ struct Definition {
   std::function<std::vector<CatalogueFile>(const OptionValues&)> files{};
 };
 
-/// The archive of one of 10x Genomics' data sets, called cells only, below the folder of those who build on it.
-CatalogueFile tenx_file(const std::string& name);
+/// The archive of one of 10x Genomics' data sets, called cells only, for those who build on it: in a folder of its
+/// own or, where none is given, below theirs.
+CatalogueFile tenx_file(const std::string& name, const std::string& folder_10x = "");
 
 // One function a family of data sets.
 std::vector<Definition> cortex_definitions();

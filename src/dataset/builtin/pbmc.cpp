@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <filesystem>
 #include <unordered_map>
 
 #include "../columns.hpp"
@@ -230,13 +229,6 @@ GeneExpressionDataset load_pbmc(const std::string& folder, const PbmcOptions& op
 namespace builtin {
 namespace {
 
-/// The archive of a 10x data set in the folder that an option names, or in that of the data set.
-CatalogueFile tenx_file_in(const std::string& folder_10x, const std::string& name) {
-  CatalogueFile file = tenx_file(name);
-  if (!folder_10x.empty()) file.name = (std::filesystem::absolute(folder_10x) / file.name).string();
-  return file;
-}
-
 std::vector<CatalogueFile> pbmc_files(const std::string& folder_10x) {
   return {{.name = kGeneTable,
            .url = std::string(kScviData) + "gene_info.csv",
@@ -246,8 +238,8 @@ std::vector<CatalogueFile> pbmc_files(const std::string& folder_10x) {
            .url = std::string(kScviData) + "pbmc_metadata.pickle",
            .bytes = 4000144,
            .sha256 = "a7b8b2a5cec508b8f3c080aa28bcc3c6be34ab249bacc4c6b8bc1cec3a966e07"},
-          tenx_file_in(folder_10x, "pbmc8k"),
-          tenx_file_in(folder_10x, "pbmc4k")};
+          tenx_file("pbmc8k", folder_10x),
+          tenx_file("pbmc4k", folder_10x)};
 }
 
 std::vector<CatalogueFile> population_files(const PurifiedPbmcOptions& options) {

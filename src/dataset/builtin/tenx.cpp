@@ -149,8 +149,10 @@ GeneExpressionDataset load_10x_dataset(const std::string& folder, const std::str
 
 namespace builtin {
 
-CatalogueFile tenx_file(const std::string& name) {
-  return archive_of(record_of(name), TenXType::filtered);
+CatalogueFile tenx_file(const std::string& name, const std::string& folder_10x) {
+  CatalogueFile file = archive_of(record_of(name), TenXType::filtered);
+  if (!folder_10x.empty()) file.name = (std::filesystem::absolute(folder_10x) / file.name).string();
+  return file;
 }
 
 namespace {
