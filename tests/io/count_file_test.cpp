@@ -7,7 +7,12 @@ namespace {
 
 /// 3 cells x 4 genes: {0: 1, 2: 5}, {}, {3: 2}.
 std::unique_ptr<MatrixReader> small_matrix() {
-  return memory_matrix({.layout = MatrixInfo::Layout::csr, .n_rows = 3, .n_cols = 4, .n_stored = 3},
+  return memory_matrix({.layout = MatrixInfo::Layout::csr,
+                        .n_rows = 3,
+                        .n_cols = 4,
+                        .n_stored = 3,
+                        .value_type = "int32",
+                        .path = "X"},
                        {.first_row = 0, .indptr = {0, 2, 2, 3}, .indices = {0, 2, 3}, .values = {1, 5, 2}});
 }
 
@@ -39,8 +44,13 @@ TEST(MemoryMatrix, BlocksHoldEveryRowOnce) {
     }
     rows.indptr.push_back(std::ssize(rows.indices));
   }
-  const auto matrix =
-      memory_matrix({.n_rows = kRows, .n_cols = kPerRow, .n_stored = kRows * kPerRow}, std::move(rows));
+  const auto matrix = memory_matrix({.layout = MatrixInfo::Layout::csr,
+                                     .n_rows = kRows,
+                                     .n_cols = kPerRow,
+                                     .n_stored = kRows * kPerRow,
+                                     .value_type = "int32",
+                                     .path = "X"},
+                                    std::move(rows));
   std::int64_t next = 0;
   int n_blocks = 0;
   matrix->for_each_block([&](const CsrBlock& block) {
