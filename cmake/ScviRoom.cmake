@@ -13,7 +13,8 @@ function(scvi_use_torch target)
 endfunction()
 
 # scvi_add_room(NAME [ROOMS below...] [PRIVATE_LIBS libs...] [TORCH])
-# A room is a shared library made of src/NAME/*.cpp; its public headers are include/scvi/NAME/*.hpp.
+# A room is a shared library made of src/NAME/*.cpp and the folders in it; its public headers are include/scvi/NAME/*.hpp.
+# Private headers are included by their path below src/NAME.
 function(scvi_add_room name)
   cmake_parse_arguments(ARG "TORCH" "" "ROOMS;PRIVATE_LIBS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS
@@ -25,7 +26,8 @@ function(scvi_add_room name)
   add_library(scvi_${name} SHARED ${sources})
   add_library(scvi::${name} ALIAS scvi_${name})
   target_include_directories(scvi_${name} PUBLIC
-    $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+    $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>
+    PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/src/${name})
   target_compile_features(scvi_${name} PUBLIC cxx_std_20)
   set_target_properties(scvi_${name} PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}
                         EXPORT_NAME ${name})

@@ -1,13 +1,13 @@
 #include <algorithm>
 #include <utility>
 
-#include "delimited_line.hpp"
-#include "hdf5_matrix.hpp"
+#include "hdf5/hdf5_matrix.hpp"
 #include "scvi/core/error.hpp"
 #include "scvi/core/text.hpp"
 #include "scvi/io/hdf5.hpp"
 #include "scvi/io/tenx.hpp"
 #include "tenx_features.hpp"
+#include "text/delimited_line.hpp"
 
 namespace scvi::io {
 namespace {

@@ -3,7 +3,7 @@
 #include <set>
 
 #include "csr_rows.hpp"
-#include "h5ad_encoding.hpp"
+#include "h5ad/h5ad_encoding.hpp"
 #include "scvi/core/error.hpp"
 #include "scvi/core/interrupt.hpp"
 #include "scvi/io/hdf5.hpp"

@@ -8,7 +8,7 @@
 #include <span>
 #include <utility>
 
-#include "h5ad_frame.hpp"
+#include "h5ad/h5ad_frame.hpp"
 #include "loom_matrix.hpp"
 #include "scvi/core/error.hpp"
 #include "scvi/core/logging.hpp"

@@ -9,9 +9,9 @@
 #include <string_view>
 #include <utility>
 
-#include "delimited_line.hpp"
 #include "scvi/core/error.hpp"
 #include "scvi/core/text.hpp"
+#include "text/delimited_line.hpp"
 
 namespace scvi::io {
 namespace {

@@ -10,7 +10,7 @@
 #include <set>
 
 #include "h5ad_encoding.hpp"
-#include "hdf5_record.hpp"
+#include "hdf5/hdf5_record.hpp"
 #include "scvi/core/error.hpp"
 #include "scvi/core/interrupt.hpp"
 #include "scvi/core/text.hpp"

@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "h5ad_frame.hpp"
-#include "hdf5_matrix.hpp"
+#include "hdf5/hdf5_matrix.hpp"
 #include "scvi/core/error.hpp"
 #include "scvi/core/text.hpp"
 #include "scvi/io/hdf5.hpp"
