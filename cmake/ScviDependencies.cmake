@@ -12,6 +12,8 @@ find_package(CURL REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(libzip REQUIRED IMPORTED_TARGET libzip)
 pkg_check_modules(libarchive REQUIRED IMPORTED_TARGET libarchive)
+# Highway: vectors in the width of the machine, chosen at run time.
+pkg_check_modules(libhwy REQUIRED IMPORTED_TARGET libhwy)
 
 # HDF5 as one target, whatever the age of CMake's module.
 add_library(scvi_hdf5 INTERFACE)
