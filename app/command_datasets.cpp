@@ -25,7 +25,7 @@ int list(const Arguments& arguments) {
   CLI::App app(
       "Lists the built-in data sets: real data that are downloaded when asked for.\n\n"
       "  scvi datasets                                 this list\n"
-      "  scvi datasets show cortex                     all that is known of one\n"
+      "  scvi datasets show cortex                     all that is known of one (`show` may be left out)\n"
       "  scvi datasets get cortex -o cortex.h5ad       download and write it",
       "datasets");
   add_common_options(app, common);
@@ -119,6 +119,7 @@ int run_datasets(const Arguments& arguments) {
   const Arguments rest(arguments.empty() ? arguments.begin() : arguments.begin() + 1, arguments.end());
   if (!arguments.empty() && arguments.front() == "get") return get(rest);
   if (!arguments.empty() && arguments.front() == "show") return show(rest);
+  if (!arguments.empty() && !arguments.front().starts_with('-')) return show(arguments);
   return list(arguments);
 }
 

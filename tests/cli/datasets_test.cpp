@@ -9,6 +9,8 @@ TEST(Datasets, AreListedAndDescribed) {
   const auto all = run_ok({"datasets"});
   for (const std::string name : {"cortex", "retina", "pbmc"}) EXPECT_TRUE(holds(all.out, "\n" + name + " ")) << name;
   const auto one = run_ok({"datasets", "show", "cortex"});
+  EXPECT_EQ(run_ok({"datasets", "cortex"}).out, one.out);
+  expect_only_error(run({"datasets", "cortx"}), {"'cortx'", "'cortex'"});
   EXPECT_TRUE(holds(one.out, "--set total_genes=558")) << one.out;
   EXPECT_TRUE(holds(run_ok({"datasets", "get", "--help"}).out, "Usage: scvi datasets get"));
 }

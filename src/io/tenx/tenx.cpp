@@ -132,7 +132,7 @@ TenXPaths choose(std::vector<TenXPaths> found, const std::string& genome, const 
   if (found.size() == 1) return std::move(found.front());
   throw InputError({.problem = "holds several matrices: " + join_some(names),
                     .file = path,
-                    .remedy = "choose one of them (genome), or give its own folder"});
+                    .remedy = "choose one of them (--genome), or give its own folder"});
 }
 
 /// The columns of a table without a header and quotes.
