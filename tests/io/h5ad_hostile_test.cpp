@@ -320,6 +320,15 @@ TEST_F(HostileH5ad, FilesThatAreNone) {
   EXPECT_THROW(H5adFile{pipe}, IoError);
 }
 
+/// HDF5 would take 4 GB for the driver information block that this file announces.
+TEST_F(HostileH5ad, ADriverInformationBlock) {
+  std::string start("\x89HDF\r\n\x1a\n\1\0\0\0\0\10\10\0\4\0\20\0\0\0\0\0\0\0\0\0", 28);
+  start += std::string(8, '\0') + std::string(8, '\xFF') + std::string("\x88O\0\0\0\0\0\0", 8);
+  std::ofstream(path_, std::ios::binary)
+      << start << std::string("\x1a\0\0\0\0\0\0\0", 8) << std::string(4096, '\x77');
+  EXPECT_MENTIONS(message_of<FormatError>([&] { H5adFile file(path_); }), "one part of an HDF5 file");
+}
+
 TEST_F(HostileH5ad, AnUnreadableFile) {
   if (::geteuid() == 0) GTEST_SKIP() << "ROOT READS EVERYTHING: this test did not run";
   testing::write_small_h5ad(path_);

@@ -11,6 +11,7 @@
 
 #include "hdf5_chunks.hpp"
 #include "hdf5_detail.hpp"
+#include "hdf5_superblock.hpp"
 #include "scvi/core/logging.hpp"
 #include "scvi/core/text.hpp"
 #include "utf8.hpp"
@@ -60,6 +61,7 @@ std::int64_t check_is_hdf5(const std::string& path) {
   const htri_t is_hdf5 = quietly([&] { return H5Fis_hdf5(path.c_str()); });
   quietly([] { return H5Eclear2(H5E_DEFAULT); });
   if (is_hdf5 <= 0) throw FormatError({.problem = "is not an HDF5 file", .file = path, .remedy = likely_kind(path)});
+  hdf5::check_superblock(path, status.st_size);
   return status.st_size;
 }
 
