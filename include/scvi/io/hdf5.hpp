@@ -9,6 +9,10 @@
 
 namespace scvi::io {
 
+namespace hdf5 {
+class ChunkReader;
+}
+
 /// Owns one HDF5 identifier.
 class Hdf5Handle {
  public:
@@ -138,12 +142,15 @@ class Hdf5Dataset {
   Hdf5Info info_;
   std::int64_t file_bytes_ = 0;
   std::int64_t chunk_bytes_ = 0;
-  std::vector<int> filters_;  // that pack its chunks, by HDF5's numbers
+  std::shared_ptr<hdf5::ChunkReader> chunks_;  // where we can unpack them ourselves
   bool written_ = false;
 
   void check_plausible(std::int64_t value_bytes) const;
   void check_range(std::int64_t first, std::int64_t count) const;
-  void check_chunks() const;
+  /// @return whether our own reader did it
+  template <class T>
+  bool read_chunks(std::span<const std::int64_t> start, std::span<const std::int64_t> extent, T* out) const;
+  void verify_chunks(std::int64_t first, std::int64_t count) const;
   void check_rectangle(std::int64_t first_row, std::int64_t n_rows, std::int64_t first_col,
                        std::int64_t n_cols) const;
 };

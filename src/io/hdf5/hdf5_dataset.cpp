@@ -2,7 +2,7 @@
 #include <array>
 #include <functional>
 
-#include "hdf5_chunks.hpp"
+#include "hdf5_chunk_reader.hpp"
 #include "hdf5_detail.hpp"
 #include "scvi/core/text.hpp"
 
@@ -65,11 +65,22 @@ void Hdf5Dataset::check_range(std::int64_t first, std::int64_t count) const {
                      .field = path_});
 }
 
-void Hdf5Dataset::check_chunks() const {
-  const std::vector<hsize_t> extent(info_.shape.begin(), info_.shape.end());
-  const std::vector<hsize_t> start(extent.size(), 0);
-  if (info_.size() == 0) return;
-  hdf5::check_unpacked_chunks(id(), filters_, info_.chunk, chunk_bytes_, start, extent, file_, path_);
+template <class T>
+bool Hdf5Dataset::read_chunks(std::span<const std::int64_t> start, std::span<const std::int64_t> extent,
+                              T* out) const {
+  if (!chunks_ || !chunks_->holds_numbers()) return false;
+  chunks_->read(start, extent, out);
+  return true;
+}
+
+/// What HDF5 unpacks itself must be sound.
+void Hdf5Dataset::verify_chunks(std::int64_t first, std::int64_t count) const {
+  if (!chunks_) return;
+  std::vector<std::int64_t> start(info_.shape.size(), 0);
+  std::vector<std::int64_t> extent = info_.shape;
+  start[0] = first;
+  extent[0] = count;
+  chunks_->verify(start, extent);
 }
 
 void Hdf5Dataset::read_raw_rows(std::int64_t first, std::int64_t count, std::int64_t memory_type, void* out) const {
@@ -80,7 +91,7 @@ void Hdf5Dataset::read_raw_rows(std::int64_t first, std::int64_t count, std::int
     extent[0] = static_cast<hsize_t>(count);
   }
   if (std::find(extent.begin(), extent.end(), hsize_t{0}) != extent.end()) return;
-  hdf5::check_unpacked_chunks(id(), filters_, info_.chunk, chunk_bytes_, start, extent, file_, path_);
+  verify_chunks(first, count);
   const hdf5::ChunkScope scope(*this);
   checked(file_, path_, kUnreadable, [&]() -> herr_t {
     if (extent.empty()) return H5Dread(id(), memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, out);
@@ -96,7 +107,11 @@ template <class T>
 void Hdf5Dataset::read_rows(std::int64_t first, std::int64_t count, T* out) const {
   require_numbers();
   check_range(first, count);
-  read_raw_rows(first, count, native_type<T>(), out);
+  std::vector<std::int64_t> start(info_.shape.size(), 0);
+  std::vector<std::int64_t> extent = info_.shape;
+  start[0] = first;
+  extent[0] = count;
+  if (!read_chunks(start, extent, out)) read_raw_rows(first, count, native_type<T>(), out);
 }
 
 void Hdf5Dataset::check_rectangle(std::int64_t first_row, std::int64_t n_rows, std::int64_t first_col,
@@ -136,9 +151,7 @@ void Hdf5Dataset::read_block(std::int64_t first_row, std::int64_t n_rows, std::i
   require_numbers();
   check_rectangle(first_row, n_rows, first_col, n_cols);
   if (n_rows == 0 || n_cols == 0) return;
-  const std::array<hsize_t, 2> start{static_cast<hsize_t>(first_row), static_cast<hsize_t>(first_col)};
-  const std::array<hsize_t, 2> extent{static_cast<hsize_t>(n_rows), static_cast<hsize_t>(n_cols)};
-  hdf5::check_unpacked_chunks(id(), filters_, info_.chunk, chunk_bytes_, start, extent, file_, path_);
+  if (read_chunks(std::array{first_row, first_col}, std::array{n_rows, n_cols}, out)) return;
   const hdf5::ChunkScope scope(*this);
   checked(file_, path_, kUnreadable, [&] {
     return transfer_rectangle(id(), {first_row, first_col}, {n_rows, n_cols}, [&](hid_t memory, hid_t space) {
@@ -172,6 +185,7 @@ void Hdf5Dataset::read_range(std::int64_t first, std::int64_t count, T* out) con
 template <class T>
 void Hdf5Dataset::read_all(T* out) const {
   require_numbers();
+  if (read_chunks(std::vector<std::int64_t>(info_.shape.size(), 0), info_.shape, out)) return;
   const hdf5::ChunkScope scope(*this);
   checked(file_, path_, kUnreadable,
           [&] { return H5Dread(id(), native_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, out); });
@@ -232,7 +246,7 @@ std::vector<T> Hdf5Dataset::read_field(std::size_t field) const {
   check_plausible(what.n_values * static_cast<std::int64_t>(sizeof(T)));
   std::vector<T> values(static_cast<std::size_t>(info_.size() * what.n_values));
   if (values.empty()) return values;
-  check_chunks();
+  verify_chunks(0, info_.shape.empty() ? 0 : info_.shape[0]);
   const hsize_t extent = static_cast<hsize_t>(what.n_values);
   const Hdf5Handle array(
       hdf5::quietly([&] { return what.n_values > 1 ? H5Tarray_create2(native_type<T>(), 1, &extent) : hid_t{-1}; }));
@@ -254,7 +268,7 @@ std::vector<std::string> Hdf5Dataset::read_string_field(std::size_t field) const
   hdf5::TextDecoder decoder(id(), type.id(), file_, path_ + ", column '" + what.name + "'", file_bytes_);
   check_plausible(static_cast<std::int64_t>(decoder.item_bytes()));
   std::vector<char> raw(static_cast<std::size_t>(size) * decoder.item_bytes());
-  check_chunks();
+  verify_chunks(0, info_.shape.empty() ? 0 : info_.shape[0]);
   read_member(*this, file_, field, decoder.memory_type(), raw.data());
   std::vector<std::string> texts;
   texts.reserve(static_cast<std::size_t>(size));
