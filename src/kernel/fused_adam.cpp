@@ -1,0 +1,99 @@
+#include "scvi/kernel/fused_adam.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "scvi/core/parallel.hpp"
+#include "simd_targets.hpp"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "fused_adam.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "lanes_inl.hpp"
+
+#ifndef SCVI_KERNEL_ADAM_CONSTANTS
+#define SCVI_KERNEL_ADAM_CONSTANTS
+namespace scvi::kernel {
+
+/// The numbers of one step, rounded as src/kernel/plain_layers.cpp does it.
+struct AdamConstants {
+  float beta1, beta2, rest1, rest2, decay, eps, root_scale, rate;
+};
+
+}  // namespace scvi::kernel
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace scvi::kernel::HWY_NAMESPACE {
+namespace {
+
+// This file is compiled without contraction: a product and a sum that were fused would round once instead of twice.
+void adam_range(const AdamBuffer<float>& buffer, std::int64_t begin, std::int64_t end, const AdamConstants& c) {
+  float* HWY_RESTRICT p = buffer.parameter;
+  const float* HWY_RESTRICT g = buffer.gradient;
+  float* HWY_RESTRICT m = buffer.first_moment;
+  float* HWY_RESTRICT v = buffer.second_moment;
+  for_lanes<float>(begin, end, [&](auto d, std::int64_t i) HWY_ATTR {
+    const auto parameter = hn::LoadU(d, p + i);
+    const auto gradient = hn::Add(hn::LoadU(d, g + i), hn::Mul(hn::Set(d, c.decay), parameter));
+    const auto first =
+        hn::Add(hn::Mul(hn::Set(d, c.beta1), hn::LoadU(d, m + i)), hn::Mul(hn::Set(d, c.rest1), gradient));
+    const auto second = hn::Add(hn::Mul(hn::Set(d, c.beta2), hn::LoadU(d, v + i)),
+                                hn::Mul(hn::Mul(hn::Set(d, c.rest2), gradient), gradient));
+    const auto root = hn::Add(hn::Mul(hn::Sqrt(second), hn::Set(d, c.root_scale)), hn::Set(d, c.eps));
+    hn::StoreU(first, d, m + i);
+    hn::StoreU(second, d, v + i);
+    hn::StoreU(hn::Sub(parameter, hn::Div(hn::Mul(hn::Set(d, c.rate), first), root)), d, p + i);
+  });
+}
+
+}  // namespace
+}  // namespace scvi::kernel::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace scvi::kernel {
+namespace {
+
+HWY_EXPORT(adam_range);
+
+constexpr std::int64_t kChunk = 32768;
+
+AdamConstants constants_of(std::int64_t step, const AdamSettings& settings) {
+  const double correction1 = 1 - std::pow(settings.beta1, static_cast<double>(step));
+  const double correction2 = 1 - std::pow(settings.beta2, static_cast<double>(step));
+  return {.beta1 = static_cast<float>(settings.beta1),
+          .beta2 = static_cast<float>(settings.beta2),
+          .rest1 = static_cast<float>(1 - settings.beta1),
+          .rest2 = static_cast<float>(1 - settings.beta2),
+          .decay = static_cast<float>(settings.weight_decay),
+          .eps = static_cast<float>(settings.eps),
+          .root_scale = static_cast<float>(1 / std::sqrt(correction2)),
+          .rate = static_cast<float>(settings.lr / correction1)};
+}
+
+}  // namespace
+
+void fused_adam(std::span<const AdamBuffer<float>> buffers, std::int64_t step, const AdamSettings& settings) {
+  const AdamConstants constants = constants_of(step, settings);
+  // ends[b]: elements of the buffers up to and with b. The chunks run over all elements, whichever buffer they are
+  // in.
+  std::vector<std::int64_t> ends;
+  std::int64_t total = 0;
+  for (const auto& buffer : buffers) ends.push_back(total += buffer.size);
+  parallel_for(total, kChunk, [&](std::int64_t begin, std::int64_t end) {
+    auto b = static_cast<std::size_t>(std::upper_bound(ends.begin(), ends.end(), begin) - ends.begin());
+    for (; begin < end; ++b) {
+      const std::int64_t start = ends[b] - buffers[b].size;
+      const std::int64_t stop = std::min(end, ends[b]);
+      HWY_DYNAMIC_DISPATCH(adam_range)(buffers[b], begin - start, stop - start, constants);
+      begin = stop;
+    }
+  });
+}
+
+}  // namespace scvi::kernel
+#endif
