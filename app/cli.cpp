@@ -118,8 +118,16 @@ void add_common_options(CLI::App& app, CommonOptions& options) {
   app.add_flag("--no-progress", options.no_progress, "show no progress");
 }
 
+void add_kernel_option(CLI::App& app, CommonOptions& options) {
+  app.add_option("--kernel", options.kernel,
+                 "fused: our own kernels; aten: LibTorch's operations, several times slower, for comparison")
+      ->check(one_of({"fused", "aten"}))
+      ->capture_default_str();
+}
+
 void apply(const CommonOptions& options) {
   settings().n_threads = options.threads;
+  settings().kernel = options.kernel == "aten" ? KernelRoad::aten : KernelRoad::fused;
   set_verbosity(parse_log_level(options.verbosity));
 }
 

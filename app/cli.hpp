@@ -19,10 +19,13 @@ struct CommonOptions {
   int threads = 0;
   std::string verbosity = "info";
   bool no_progress = false;
+  std::string kernel = "fused";  ///< only commands that run a model offer it
 };
 
 /// Adds --threads, --verbosity and --no-progress.
 void add_common_options(CLI::App& app, CommonOptions& options);
+/// Adds --kernel, which apply() puts into force, too.
+void add_kernel_option(CLI::App& app, CommonOptions& options);
 /// Puts them into force.
 void apply(const CommonOptions& options);
 

@@ -46,6 +46,7 @@ int embed(const Arguments& arguments) {
       ->capture_default_str();
   add_device_option(app, options.device);
   add_force_option(app, options.force);
+  add_kernel_option(app, options.common);
   add_common_options(app, options.common);
   if (!parse(app, arguments)) return 0;
   apply(options.common);

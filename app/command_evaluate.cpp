@@ -163,6 +163,7 @@ int evaluate(const Arguments& arguments) {
   app.add_option("--seed", options.seed, "seed of the draws")->check(whole_number(0))->capture_default_str();
   add_device_option(app, options.device);
   add_force_option(app, options.force);
+  add_kernel_option(app, options.common);
   add_common_options(app, options.common);
   if (!parse(app, arguments)) return 0;
   apply(options.common);

@@ -342,6 +342,7 @@ bool read_arguments(const Arguments& given, TrainCommand& command) {
   app.add_flag("--resume", command.resume,
                "go on with the interrupted run in the output folder; options not given are as they were");
   add_force_option(app, command.force);
+  add_kernel_option(app, command.common);
   add_common_options(app, command.common);
   if (!parse(app, given)) return false;
   if (command.resume && command.force) {

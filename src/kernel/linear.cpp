@@ -56,11 +56,20 @@ struct LinearFunction : public torch::autograd::Function<LinearFunction> {
 
 at::Tensor pooled_matmul(const at::Tensor& a, const at::Tensor& b) {
   at::NoGradGuard no_grad;
-  if (!a.device().is_cpu()) return at::mm(a, b);
+  at::Tensor result = at::empty({a.size(0), b.size(1)}, a.options());
+  pooled_matmul_out(result, a, b);
+  return result;
+}
+
+void pooled_matmul_out(at::Tensor& result, const at::Tensor& a, const at::Tensor& b) {
+  at::NoGradGuard no_grad;
+  if (!a.device().is_cpu()) {
+    at::mm_out(result, a, b);
+    return;
+  }
   use_own_threads();
   const std::int64_t rows = a.size(0);
   const std::int64_t columns = b.size(1);
-  at::Tensor result = at::empty({rows, columns}, a.options());
   const bool by_columns = columns >= rows;
   const std::int64_t length = by_columns ? columns : rows;
   parallel_for(length, piece_length(length, rows * columns * a.size(1)), [&](std::int64_t begin, std::int64_t end) {
@@ -73,7 +82,6 @@ at::Tensor pooled_matmul(const at::Tensor& a, const at::Tensor& b) {
       at::mm_out(part, a.narrow(0, begin, end - begin), b);
     }
   });
-  return result;
 }
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {

@@ -2,6 +2,9 @@
 
 #include <ATen/ATen.h>
 
+#include "scvi/distribution/divergence.hpp"
+#include "scvi/kernel/latent_draw.hpp"
+
 namespace scvi {
 namespace {
 
@@ -30,7 +33,7 @@ Encoder::Encoder(const EncoderOptions& options, Initializer& initializer) : opti
       "var_encoder", std::make_shared<LinearLayer>(options.n_hidden, options.n_output, true, initializer));
 }
 
-Encoder::Output Encoder::forward(const at::Tensor& x, const std::vector<at::Tensor>& categories, Noise& noise,
+Encoder::Output Encoder::forward(const kernel::LayerInput& x, const std::vector<at::Tensor>& categories, Noise& noise,
                                  bool draw_sample) {
   const at::Tensor q = encoder_->forward(x, categories, noise);
   Output output;
@@ -40,6 +43,24 @@ Encoder::Output Encoder::forward(const at::Tensor& x, const std::vector<at::Tens
     output.latent = z_transformation(reparameterize_gaussian(output.q_m, output.q_v, options_.sample_name, noise));
   }
   return output;
+}
+
+Encoder::Draw Encoder::draw(const kernel::LayerInput& x, const std::vector<at::Tensor>& categories,
+                            const Prior& prior, Noise& noise) {
+  const at::Tensor q = encoder_->forward(x, categories, noise);
+  const at::Tensor mean = mean_encoder_->forward(q);
+  const at::Tensor raw_variance = var_encoder_->forward(q);
+  if (kernel::can_fuse_latent_draw(mean, raw_variance, prior.mean, prior.variance)) {
+    const at::Tensor eps =
+        noise.standard_normal(options_.sample_name, mean.sizes(), mean.options().requires_grad(false));
+    const auto fused =
+        kernel::latent_draw(mean, raw_variance, eps, kSmallestVariance, prior.mean, prior.variance);
+    return {z_transformation(fused.z), fused.kl};
+  }
+  const at::Tensor variance = at::exp(raw_variance) + kSmallestVariance;
+  const at::Tensor kl = prior.mean.defined() ? kl_normal(mean, variance, prior.mean, prior.variance)
+                                             : kl_standard_normal(mean, variance);
+  return {z_transformation(reparameterize_gaussian(mean, variance, options_.sample_name, noise)), kl.sum(1)};
 }
 
 at::Tensor Encoder::z_transformation(const at::Tensor& sample) const {

@@ -21,9 +21,11 @@ at::Tensor Initializer::standard_normal(at::IntArrayRef shape) {
   return next().standard_normal("normal", shape, at::TensorOptions().dtype(at::kFloat));
 }
 
-LinearLayer::LinearLayer(std::int64_t n_in, std::int64_t n_out, bool has_bias, Initializer& initializer) {
+LinearLayer::LinearLayer(std::int64_t n_in, std::int64_t n_out, bool has_bias, Initializer& initializer,
+                         WeightLayout layout) {
   const double bound = 1 / std::sqrt(static_cast<double>(n_in));
-  weight = register_parameter("weight", initializer.uniform({n_out, n_in}, bound));
+  const at::Tensor start = initializer.uniform({n_out, n_in}, bound);
+  weight = register_parameter("weight", layout == WeightLayout::input_major ? kernel::input_major(start) : start);
   if (has_bias) bias = register_parameter("bias", initializer.uniform({n_out}, bound));
 }
 
@@ -53,6 +55,17 @@ at::Tensor BatchNormLayer::forward(const at::Tensor& x) {
   return at::stack(slices);
 }
 
+kernel::FullyConnected::BatchNorm BatchNormLayer::as_part() {
+  if (is_training()) num_batches_tracked.add_(1);
+  return {.weight = weight,
+          .bias = bias,
+          .running_mean = running_mean,
+          .running_var = running_var,
+          .momentum = momentum,
+          .eps = eps,
+          .training = is_training()};
+}
+
 FCLayers::FCLayers(const FCLayersOptions& options, Initializer& initializer) : options_(options) {
   for (auto& n : options_.n_cat_list) n = n > 1 ? n : 0;
   std::int64_t n_category_columns = 0;
@@ -65,7 +78,8 @@ FCLayers::FCLayers(const FCLayersOptions& options, Initializer& initializer) : o
     auto parts = sequence->register_module("Layer " + std::to_string(i), std::make_shared<torch::nn::Module>());
     Layer layer;
     layer.linear =
-        parts->register_module("0", std::make_shared<LinearLayer>(n_in, n_out, options_.bias, initializer));
+        parts->register_module("0", std::make_shared<LinearLayer>(n_in, n_out, options_.bias, initializer,
+                                                                  WeightLayout::input_major));
     if (options_.use_batch_norm) {
       layer.batch_norm = parts->register_module(
           "1", std::make_shared<BatchNormLayer>(n_out, options_.batch_norm_momentum, options_.batch_norm_eps));
@@ -74,18 +88,52 @@ FCLayers::FCLayers(const FCLayersOptions& options, Initializer& initializer) : o
   }
 }
 
-at::Tensor FCLayers::forward(const at::Tensor& x, const std::vector<at::Tensor>& categories, Noise& noise) {
+at::Tensor FCLayers::forward(const kernel::LayerInput& x, const std::vector<at::Tensor>& categories, Noise& noise) {
   if (categories.size() < options_.n_cat_list.size()) {
     throw InputError({.problem = "got fewer categories than it was built for", .field = "FCLayers"});
   }
-  at::Tensor h = x;
+  kernel::LayerInput h = x;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
-    h = linear_with_categories(*layers_[i].linear, h, categories);
-    if (layers_[i].batch_norm) h = layers_[i].batch_norm->forward(h);
-    if (options_.use_relu) h = at::relu(h);
-    if (options_.dropout_rate > 0 && is_training()) h = dropout(h, i, noise);
+    auto fused = fused_layer(layers_[i], h, categories);
+    if (!fused) {
+      h = op_by_op(i, h.dense(), categories, noise);
+      continue;
+    }
+    const at::Tensor& weight = fused->weight;
+    if (layers_[i].batch_norm) fused->batch_norm = layers_[i].batch_norm->as_part();
+    if (drops()) fused->dropout_draws = dropout_draws(i, {h.n_rows(), weight.size(0)}, weight.options(), noise);
+    h = kernel::fully_connected(h, *fused);
   }
-  return h;
+  return h.dense();
+}
+
+std::optional<kernel::FullyConnected> FCLayers::fused_layer(const Layer& layer, const kernel::LayerInput& x,
+                                                            const std::vector<at::Tensor>& categories) const {
+  kernel::FullyConnected fused{.weight = layer.linear->weight,
+                               .bias = layer.linear->bias,
+                               .relu = options_.use_relu,
+                               .dropout_rate = options_.dropout_rate};
+  for (std::size_t i = 0; i < options_.n_cat_list.size(); ++i) {
+    const std::int64_t n = options_.n_cat_list[i];
+    if (n == 0) continue;
+    // One-hot rows are multiplied as they are.
+    if (!categories[i].defined() || categories[i].size(1) != 1) return std::nullopt;
+    fused.categories.push_back({.index = categories[i], .n = n});
+  }
+  // One row has no variance: batch norm itself says so.
+  if (layer.batch_norm && is_training() && x.n_rows() < 2) return std::nullopt;
+  if (!kernel::can_fuse(x, fused)) return std::nullopt;
+  return fused;
+}
+
+at::Tensor FCLayers::op_by_op(std::size_t layer, const at::Tensor& x, const std::vector<at::Tensor>& categories,
+                              Noise& noise) {
+  at::Tensor h = linear_with_categories(*layers_[layer].linear, x, categories);
+  if (layers_[layer].batch_norm) h = layers_[layer].batch_norm->forward(h);
+  if (options_.use_relu) h = at::relu(h);
+  if (!drops()) return h;
+  const at::Tensor draws = dropout_draws(layer, h.sizes(), h.options(), noise);
+  return h * (draws >= options_.dropout_rate).to(h.scalar_type()).mul_(1 / (1 - options_.dropout_rate));
 }
 
 at::Tensor FCLayers::linear_with_categories(const LinearLayer& linear, const at::Tensor& x,
@@ -110,11 +158,10 @@ at::Tensor FCLayers::linear_with_categories(const LinearLayer& linear, const at:
   return y;
 }
 
-at::Tensor FCLayers::dropout(const at::Tensor& x, std::size_t layer, Noise& noise) const {
-  const at::Tensor draw =
-      noise.uniform("dropout_" + options_.noise_name + "_" + std::to_string(layer), x.sizes(), x.options());
-  const at::Tensor keep = (draw >= options_.dropout_rate).to(x.scalar_type()).mul_(1 / (1 - options_.dropout_rate));
-  return x * keep;
+at::Tensor FCLayers::dropout_draws(std::size_t layer, at::IntArrayRef shape, const at::TensorOptions& like,
+                                   Noise& noise) const {
+  return noise.uniform("dropout_" + options_.noise_name + "_" + std::to_string(layer), shape,
+                       like.requires_grad(false));
 }
 
 at::Tensor one_hot(const at::Tensor& index, std::int64_t n) {

@@ -38,12 +38,25 @@ class Encoder : public torch::nn::Module {
     at::Tensor latent;  ///< a sample, transformed; undefined when none was asked for
   };
 
+  /// A sample and what it costs.
+  struct Draw {
+    at::Tensor latent;  ///< (cells, n_output) a sample, transformed
+    at::Tensor kl;      ///< (cells) KL of the normal distribution from the prior, in nats
+  };
+  /// A normal prior, (cells, 1) each, the same for every dimension; undefined: Normal(0, 1).
+  struct Prior {
+    at::Tensor mean;
+    at::Tensor variance;
+  };
+
   Encoder(const EncoderOptions& options, Initializer& initializer);
 
-  /// @param x (cells, n_input)
+  /// @param x (cells, n_input), which may be sparse
   /// @param draw_sample false: only the distribution, no draw
-  Output forward(const at::Tensor& x, const std::vector<at::Tensor>& categories, Noise& noise,
+  Output forward(const kernel::LayerInput& x, const std::vector<at::Tensor>& categories, Noise& noise,
                  bool draw_sample = true);
+  /// What the bound needs of forward(), with the same draws.
+  Draw draw(const kernel::LayerInput& x, const std::vector<at::Tensor>& categories, const Prior& prior, Noise& noise);
   /// What the latent distribution makes of a normal sample.
   at::Tensor z_transformation(const at::Tensor& sample) const;
 

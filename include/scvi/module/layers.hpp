@@ -4,9 +4,11 @@
 #include <torch/nn/module.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "scvi/kernel/fully_connected.hpp"
 #include "scvi/kernel/noise.hpp"
 
 namespace scvi {
@@ -26,10 +28,17 @@ class Initializer {
   std::uint64_t drawn_ = 0;
 };
 
+/// How a weight (out, in) lies in memory; nobody else notices.
+enum class WeightLayout {
+  output_major,  ///< the inputs of an output side by side, as in PyTorch
+  input_major,   ///< the outputs of an input side by side: what kernel::fully_connected() reads
+};
+
 /// y = x W^T + b. Weight (out, in) and bias start as Uniform(-1/sqrt(in), 1/sqrt(in)).
 class LinearLayer : public torch::nn::Module {
  public:
-  LinearLayer(std::int64_t n_in, std::int64_t n_out, bool bias, Initializer& initializer);
+  LinearLayer(std::int64_t n_in, std::int64_t n_out, bool bias, Initializer& initializer,
+              WeightLayout layout = WeightLayout::output_major);
   at::Tensor forward(const at::Tensor& x) const;
 
   at::Tensor weight;  ///< (n_out, n_in)
@@ -43,6 +52,8 @@ class BatchNormLayer : public torch::nn::Module {
   BatchNormLayer(std::int64_t n_features, double momentum, double eps);
   /// @param x (cells, n_features), or (samples, cells, n_features) where every sample is normalised by itself
   at::Tensor forward(const at::Tensor& x);
+  /// What kernel::fully_connected() needs to do the same. @pre it will be called with it
+  kernel::FullyConnected::BatchNorm as_part();
 
   at::Tensor weight;               ///< (n_features), starts at 1
   at::Tensor bias;                 ///< (n_features), starts at 0
@@ -78,11 +89,11 @@ class FCLayers : public torch::nn::Module {
  public:
   FCLayers(const FCLayersOptions& options, Initializer& initializer);
 
-  /// @param x (cells, n_in) or (samples, cells, n_in)
+  /// @param x (cells, n_in), which may be sparse, or (samples, cells, n_in)
   /// @param categories one tensor per category that counts (those beyond the list are ignored): indices (cells, 1),
   /// or
   ///        one-hot rows (cells, n). May be undefined only where the category has fewer than two values.
-  at::Tensor forward(const at::Tensor& x, const std::vector<at::Tensor>& categories, Noise& noise);
+  at::Tensor forward(const kernel::LayerInput& x, const std::vector<at::Tensor>& categories, Noise& noise);
 
  private:
   struct Layer {
@@ -91,7 +102,14 @@ class FCLayers : public torch::nn::Module {
   };
   at::Tensor linear_with_categories(const LinearLayer& linear, const at::Tensor& x,
                                     const std::vector<at::Tensor>& categories) const;
-  at::Tensor dropout(const at::Tensor& x, std::size_t layer, Noise& noise) const;
+  bool drops() const { return options_.dropout_rate > 0 && is_training(); }
+  at::Tensor dropout_draws(std::size_t layer, at::IntArrayRef shape, const at::TensorOptions& like,
+                           Noise& noise) const;
+  /// The layer as one operation, or nothing where its parts do not allow that.
+  std::optional<kernel::FullyConnected> fused_layer(const Layer& layer, const kernel::LayerInput& x,
+                                                    const std::vector<at::Tensor>& categories) const;
+  at::Tensor op_by_op(std::size_t layer, const at::Tensor& x, const std::vector<at::Tensor>& categories,
+                      Noise& noise);
 
   FCLayersOptions options_;
   std::vector<Layer> layers_;

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "scvi/kernel/sparse_rows.hpp"
+
+namespace scvi::kernel {
+
+/// A layer whose parts run as one operation: linear with one-hot categories, batch norm, ReLU, dropout. Weights are
+/// held input-major: a tensor (out, in) whose memory is the contiguous (in, out), so that a sparse input and a
+/// category pick consecutive numbers.
+struct FullyConnected {
+  /// One-hot columns behind the input's features, given by their indices.
+  struct Category {
+    at::Tensor index;    ///< (rows, 1) int64
+    std::int64_t n = 0;  ///< columns
+  };
+  struct BatchNorm {
+    at::Tensor weight, bias;               ///< (out)
+    at::Tensor running_mean, running_var;  ///< (out); moved in training
+    double momentum = 0.01;
+    double eps = 1e-3;
+    bool training = true;  ///< statistics of these rows, else the running ones
+  };
+
+  at::Tensor weight;     ///< (out, in), the features' columns first
+  at::Tensor bias = {};  ///< (out), or undefined
+  std::vector<Category> categories = {};
+  std::optional<BatchNorm> batch_norm = {};
+  bool relu = true;
+  at::Tensor dropout_draws = {};  ///< (rows, out) uniform in [0, 1); undefined: no dropout
+  double dropout_rate = 0;        ///< an element is kept where its draw is at least this
+};
+
+/// Whether fully_connected() takes this: settings() ask for the fused road, and everything is float32 on the CPU and
+/// laid out as said above, the input in two dimensions.
+bool can_fuse(const LayerInput& x, const FullyConnected& layer);
+
+/// (rows, out), differentiable in x, weight, bias and batch norm's weight and bias. @pre can_fuse(x, layer)
+/// @throws InputError for a category index out of range
+at::Tensor fully_connected(const LayerInput& x, const FullyConnected& layer);
+
+/// A tensor (out, in) of zeros, or of the values of `like`, in input-major memory.
+at::Tensor input_major(const at::Tensor& like);
+
+}  // namespace scvi::kernel

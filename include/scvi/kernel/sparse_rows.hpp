@@ -1,0 +1,51 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "scvi/kernel/csr_view.hpp"
+
+namespace scvi::kernel {
+
+/// Sparse float32 rows on the CPU that several layers and their backward passes share; never changed. Cheap to copy.
+struct SparseRows {
+  CsrView view{};
+  std::shared_ptr<const void> owner{};  ///< of the memory behind the view
+
+  std::int64_t n_entries() const { return view.n_rows == 0 ? 0 : view.indptr[view.n_rows] - view.indptr[0]; }
+};
+
+/// The same rows with log(1 + value) in place of each value.
+SparseRows log1p(const SparseRows& rows);
+
+/// What a layer reads: a dense tensor, or sparse rows, which become dense only where an operation needs that.
+class LayerInput {
+ public:
+  /// @param dense (..., features)
+  LayerInput(at::Tensor dense) : dense_(std::move(dense)) {}  // NOLINT: a tensor is an input as it stands
+  /// @param make_dense gives the same values as a tensor (rows, columns); called at most once
+  LayerInput(SparseRows rows, std::function<at::Tensor()> make_dense)
+      : rows_(std::move(rows)), make_dense_(std::move(make_dense)) {}
+
+  /// Sparse rows worth being read as such, or nullptr.
+  const SparseRows* sparse() const { return rows_ ? &*rows_ : nullptr; }
+  const at::Tensor& dense() const {
+    if (!dense_.defined()) dense_ = make_dense_();
+    return dense_;
+  }
+  /// Of an input in two dimensions.
+  std::int64_t n_rows() const { return rows_ ? rows_->view.n_rows : dense_.size(0); }
+  std::int64_t n_features() const { return rows_ ? rows_->view.n_columns : dense_.size(-1); }
+
+ private:
+  std::optional<SparseRows> rows_;
+  std::function<at::Tensor()> make_dense_;
+  mutable at::Tensor dense_;
+};
+
+}  // namespace scvi::kernel

@@ -1,0 +1,229 @@
+#include "scvi/kernel/fully_connected.hpp"
+
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <string>
+
+#include "plain_cpu.hpp"
+#include "scvi/core/error.hpp"
+#include "scvi/core/settings.hpp"
+#include "scvi/kernel/linear.hpp"
+#include "scvi/kernel/norm_relu_dropout.hpp"
+#include "scvi/kernel/sparse_linear.hpp"
+
+namespace scvi::kernel {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::tensor_list;
+using torch::autograd::Variable;
+
+bool is_input_major(const at::Tensor& weight) {
+  return weight.device().is_cpu() && weight.scalar_type() == at::kFloat && weight.dim() == 2 &&
+         weight.stride(0) == 1 && weight.stride(1) == weight.size(0);
+}
+
+/// What the backward pass needs beside tensors.
+struct LayerState : public torch::CustomClassHolder {
+  FullyConnected layer;
+  std::optional<SparseRows> rows;
+  std::int64_t n_features = 0;
+};
+
+NormReluDropout<float> after_product(const FullyConnected& layer, std::int64_t n_rows) {
+  NormReluDropout<float> after{.n_rows = n_rows, .n_features = layer.weight.size(0), .batch_norm = false};
+  if (layer.batch_norm) {
+    const auto& norm = *layer.batch_norm;
+    after.batch_norm = true;
+    after.training = norm.training;
+    after.gamma = norm.weight.data_ptr<float>();
+    after.beta = norm.bias.data_ptr<float>();
+    after.running_mean = norm.running_mean.data_ptr<float>();
+    after.running_var = norm.running_var.data_ptr<float>();
+    after.momentum = norm.momentum;
+    after.eps = norm.eps;
+  }
+  after.relu = layer.relu;
+  if (layer.dropout_draws.defined()) after.draws = layer.dropout_draws.data_ptr<float>();
+  after.dropout_rate = layer.dropout_rate;
+  return after;
+}
+
+std::vector<CategoryRows<float>> category_rows(const FullyConnected& layer, std::int64_t n_features) {
+  std::vector<CategoryRows<float>> categories;
+  const std::int64_t n_out = layer.weight.size(0);
+  const float* weight = layer.weight.data_ptr<float>() + n_features * n_out;
+  for (const auto& category : layer.categories) {
+    categories.push_back({category.index.data_ptr<std::int64_t>(), weight, n_out});
+    weight += category.n * n_out;
+  }
+  return categories;
+}
+
+/// What is added to the product of a dense input: a sparse product without entries.
+void add_bias_and_categories(const FullyConnected& layer, std::int64_t n_features, at::Tensor& h) {
+  const std::int64_t n_rows = h.size(0);
+  const std::int64_t n_out = h.size(1);
+  if (!layer.bias.defined() && layer.categories.empty()) return;
+  const auto categories = category_rows(layer, n_features);
+  const float* const bias = layer.bias.defined() ? layer.bias.data_ptr<float>() : nullptr;
+  float* out = h.data_ptr<float>();
+  for (std::int64_t row = 0; row < n_rows; ++row, out += n_out) {
+    if (bias != nullptr) {
+      for (std::int64_t i = 0; i < n_out; ++i) out[i] += bias[i];
+    }
+    for (const auto& category : categories) {
+      const float* const picked = category.weight + category.index[row] * category.weight_stride;
+      for (std::int64_t i = 0; i < n_out; ++i) out[i] += picked[i];
+    }
+  }
+}
+
+at::Tensor product(const LayerState& state, const at::Tensor& x) {
+  const FullyConnected& layer = state.layer;
+  const std::int64_t n_out = layer.weight.size(0);
+  if (!state.rows) {
+    at::Tensor h = pooled_matmul(x, layer.weight.narrow(1, 0, state.n_features).t());
+    add_bias_and_categories(layer, state.n_features, h);
+    return h;
+  }
+  at::Tensor h = at::empty({state.rows->view.n_rows, n_out}, layer.weight.options().requires_grad(false));
+  const auto categories = category_rows(layer, state.n_features);
+  sparse_linear({.x = state.rows->view,
+                 .weight = layer.weight.data_ptr<float>(),
+                 .weight_stride = n_out,
+                 .n_out = n_out,
+                 .bias = layer.bias.defined() ? layer.bias.data_ptr<float>() : nullptr,
+                 .categories = categories},
+                h.data_ptr<float>(), n_out);
+  return h;
+}
+
+/// (out, in) in input-major memory.
+at::Tensor weight_gradient(const LayerState& state, const at::Tensor& x, const at::Tensor& dh) {
+  const FullyConnected& layer = state.layer;
+  const std::int64_t n_out = layer.weight.size(0);
+  const float* const gradient = dh.data_ptr<float>();
+  at::Tensor transposed = at::empty({layer.weight.size(1), n_out}, dh.options());
+  float* out = transposed.data_ptr<float>();
+  if (state.rows) {
+    sparse_linear_weight_gradient(state.rows->view, gradient, n_out, n_out, out, n_out);
+  } else {
+    at::Tensor features = transposed.narrow(0, 0, state.n_features);
+    pooled_matmul_out(features, x.t(), dh);
+  }
+  out += state.n_features * n_out;
+  for (const auto& category : layer.categories) {
+    category_rows_gradient(category.index.data_ptr<std::int64_t>(), dh.size(0), category.n, gradient, n_out, n_out,
+                           out, n_out);
+    out += category.n * n_out;
+  }
+  return transposed.t();
+}
+
+struct FullyConnectedFunction : public torch::autograd::Function<FullyConnectedFunction> {
+  /// Absent tensors come empty: autograd takes no undefined ones.
+  static Variable forward(AutogradContext* context, const Variable& x, const Variable& weight, const Variable& bias,
+                          const Variable& gamma, const Variable& beta, c10::intrusive_ptr<LayerState> state) {
+    const at::Tensor h = product(*state, x);
+    const bool normalizes = state->layer.batch_norm.has_value();
+    const std::int64_t n_statistics = normalizes ? h.size(1) : 0;
+    const at::Tensor mean = at::empty({n_statistics}, h.options());
+    const at::Tensor inverse_std = at::empty({n_statistics}, h.options());
+    at::Tensor y = at::empty_like(h);
+    norm_relu_dropout(
+        after_product(state->layer, h.size(0)), h.data_ptr<float>(), y.data_ptr<float>(),
+        {normalizes ? mean.data_ptr<float>() : nullptr, normalizes ? inverse_std.data_ptr<float>() : nullptr});
+    // The parameters are kept by save_for_backward, which sees that nobody changes them in between.
+    context->save_for_backward({x, weight, bias, gamma, beta, h, y, mean, inverse_std});
+    context->saved_data["state"] = c10::IValue::make_capsule(std::move(state));
+    return y;
+  }
+
+  static tensor_list backward(AutogradContext* context, tensor_list grads) {
+    at::NoGradGuard no_grad;
+    const auto saved = context->get_saved_variables();
+    const auto state = c10::static_intrusive_pointer_cast<LayerState>(context->saved_data["state"].toCapsule());
+    const at::Tensor &x = saved[0], &h = saved[5], &y = saved[6], &mean = saved[7], &inverse_std = saved[8];
+    const at::Tensor dy = grads[0].contiguous();
+    const bool normalizes = state->layer.batch_norm.has_value();
+    tensor_list result(6);
+    at::Tensor dh = at::empty_like(h);
+    if (normalizes) {
+      result[3] = at::empty_like(mean);
+      result[4] = at::empty_like(mean);
+    }
+    norm_relu_dropout_backward(
+        after_product(state->layer, h.size(0)), h.data_ptr<float>(), y.data_ptr<float>(),
+        {normalizes ? mean.data_ptr<float>() : nullptr, normalizes ? inverse_std.data_ptr<float>() : nullptr},
+        dy.data_ptr<float>(), dh.data_ptr<float>(), normalizes ? result[3].data_ptr<float>() : nullptr,
+        normalizes ? result[4].data_ptr<float>() : nullptr);
+    if (context->needs_input_grad(0) && !state->rows) {
+      result[0] = pooled_matmul(dh, saved[1].narrow(1, 0, state->n_features));
+    }
+    if (context->needs_input_grad(1)) result[1] = weight_gradient(*state, x, dh);
+    if (saved[2].numel() > 0 && context->needs_input_grad(2)) {
+      result[2] = at::empty_like(saved[2]);
+      column_sums(dh.data_ptr<float>(), dh.size(0), dh.size(1), dh.size(1), result[2].data_ptr<float>());
+    }
+    return result;
+  }
+};
+
+void check_categories(const FullyConnected& layer) {
+  for (const auto& category : layer.categories) {
+    const std::int64_t* const index = category.index.data_ptr<std::int64_t>();
+    for (std::int64_t row = 0; row < category.index.numel(); ++row) {
+      if (index[row] >= 0 && index[row] < category.n) continue;
+      throw InputError({.problem = "is " + std::to_string(index[row]) + ", but there are " +
+                                   std::to_string(category.n) + " categories",
+                        .field = "a category index"});
+    }
+  }
+}
+
+}  // namespace
+
+at::Tensor input_major(const at::Tensor& like) {
+  return like.t().contiguous().t();
+}
+
+bool can_fuse(const LayerInput& x, const FullyConnected& layer) {
+  if (settings().kernel != KernelRoad::fused || !is_input_major(layer.weight)) return false;
+  if (layer.bias.defined() && !is_plain_cpu_float(layer.bias)) return false;
+  if (layer.dropout_draws.defined() && !is_plain_cpu_float(layer.dropout_draws)) return false;
+  for (const auto& category : layer.categories) {
+    if (!category.index.device().is_cpu() || !category.index.is_contiguous() ||
+        category.index.numel() != category.index.size(0))
+      return false;
+  }
+  if (layer.batch_norm) {
+    const auto& norm = *layer.batch_norm;
+    for (const at::Tensor& tensor : {norm.weight, norm.bias, norm.running_mean, norm.running_var})
+      if (!is_plain_cpu_float(tensor)) return false;
+  }
+  return x.sparse() != nullptr || (x.dense().dim() == 2 && is_plain_cpu_float(x.dense()));
+}
+
+at::Tensor fully_connected(const LayerInput& x, const FullyConnected& layer) {
+  check_categories(layer);
+  auto state = c10::make_intrusive<LayerState>();
+  state->layer = layer;
+  state->n_features = x.n_features();
+  if (x.sparse() != nullptr) state->rows = *x.sparse();
+  const at::Tensor none = at::empty({0}, layer.weight.options().requires_grad(false));
+  // In the state these would be a cycle through the graph, and are not needed: only their memory is.
+  state->layer.weight = layer.weight.detach();
+  if (layer.bias.defined()) state->layer.bias = layer.bias.detach();
+  if (layer.batch_norm) {
+    state->layer.batch_norm->weight = layer.batch_norm->weight.detach();
+    state->layer.batch_norm->bias = layer.batch_norm->bias.detach();
+  }
+  return FullyConnectedFunction::apply(x.sparse() != nullptr ? none : x.dense(), layer.weight,
+                                       layer.bias.defined() ? layer.bias : none,
+                                       layer.batch_norm ? layer.batch_norm->weight : none,
+                                       layer.batch_norm ? layer.batch_norm->bias : none, std::move(state));
+}
+
+}  // namespace scvi::kernel
