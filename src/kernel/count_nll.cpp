@@ -547,8 +547,8 @@ void count_log_likelihood(const CountLogLikelihood<float>& what, float* log_like
       RowOfCounts of{.n_genes = n, .factor = 1, .weight = 1, .slope_sum = &unused};
       // Only read where no gradients are wanted.
       if (what.likelihood == CountLikelihood::zinb) of.dropout = const_cast<float*>(what.dropout_logits + row * n);
-      if (has_theta && (row == begin || what.theta_stride != 0)) {
-        scratch.fill_theta_row(what.theta + row * what.theta_stride, n);
+      if (has_theta && (row == begin || what.n_theta_rows > 1)) {
+        scratch.fill_theta_row(what.theta + row % what.n_theta_rows * n, n);
       }
       if (has_theta) of.theta = scratch.cell_theta(n);
       const double log_factorials = scratch.gather(what.counts, row % what.counts.n_rows, of, [&](std::int64_t gene) {

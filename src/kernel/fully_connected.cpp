@@ -24,6 +24,16 @@ bool is_input_major(const at::Tensor& weight) {
          weight.stride(0) == 1 && weight.stride(1) == weight.size(0);
 }
 
+/// Up to this share of values that are not 0 sparse rows are read as such; denser ones are quicker multiplied whole.
+constexpr double kLargestDensity = 0.25;
+
+bool is_read_sparse(const LayerInput& x) {
+  if (x.sparse() == nullptr) return false;
+  const CsrView& view = x.sparse()->view;
+  return static_cast<double>(x.sparse()->n_entries()) <=
+         kLargestDensity * static_cast<double>(view.n_rows) * static_cast<double>(view.n_columns);
+}
+
 /// What the backward pass needs beside tensors.
 struct LayerState : public torch::CustomClassHolder {
   FullyConnected layer;
@@ -203,7 +213,7 @@ bool can_fuse(const LayerInput& x, const FullyConnected& layer) {
     for (const at::Tensor& tensor : {norm.weight, norm.bias, norm.running_mean, norm.running_var})
       if (!is_plain_cpu_float(tensor)) return false;
   }
-  return x.sparse() != nullptr || (x.dense().dim() == 2 && is_plain_cpu_float(x.dense()));
+  return is_read_sparse(x) || (x.dense().dim() == 2 && is_plain_cpu_float(x.dense()));
 }
 
 at::Tensor fully_connected(const LayerInput& x, const FullyConnected& layer) {
@@ -211,7 +221,8 @@ at::Tensor fully_connected(const LayerInput& x, const FullyConnected& layer) {
   auto state = c10::make_intrusive<LayerState>();
   state->layer = layer;
   state->n_features = x.n_features();
-  if (x.sparse() != nullptr) state->rows = *x.sparse();
+  const bool is_sparse = is_read_sparse(x);
+  if (is_sparse) state->rows = *x.sparse();
   const at::Tensor none = at::empty({0}, layer.weight.options().requires_grad(false));
   // In the state these would be a cycle through the graph, and are not needed: only their memory is.
   state->layer.weight = layer.weight.detach();
@@ -220,7 +231,7 @@ at::Tensor fully_connected(const LayerInput& x, const FullyConnected& layer) {
     state->layer.batch_norm->weight = layer.batch_norm->weight.detach();
     state->layer.batch_norm->bias = layer.batch_norm->bias.detach();
   }
-  return FullyConnectedFunction::apply(x.sparse() != nullptr ? none : x.dense(), layer.weight,
+  return FullyConnectedFunction::apply(is_sparse ? none : x.dense(), layer.weight,
                                        layer.bias.defined() ? layer.bias : none,
                                        layer.batch_norm ? layer.batch_norm->weight : none,
                                        layer.batch_norm ? layer.batch_norm->bias : none, std::move(state));

@@ -23,6 +23,26 @@ std::int64_t piece_length(std::int64_t length, std::int64_t work) {
   return std::max<std::int64_t>(16, (even + 15) / 16 * 16);
 }
 
+/// Calls multiply(part of result, rows of a, columns of b, first column, number of columns) for fixed pieces of a
+/// product, shared out to the pool.
+template <class Multiply>
+void in_pieces(at::Tensor& result, const at::Tensor& a, const at::Tensor& b, const Multiply& multiply) {
+  use_own_threads();
+  const std::int64_t rows = a.size(0);
+  const std::int64_t columns = b.size(1);
+  const bool by_columns = columns >= rows;
+  const std::int64_t length = by_columns ? columns : rows;
+  parallel_for(length, piece_length(length, rows * columns * a.size(1)), [&](std::int64_t begin, std::int64_t end) {
+    at::NoGradGuard also_on_this_thread;
+    at::Tensor part = result.narrow(by_columns ? 1 : 0, begin, end - begin);
+    if (by_columns) {
+      multiply(part, a, b.narrow(1, begin, end - begin), begin, end - begin);
+    } else {
+      multiply(part, a.narrow(0, begin, end - begin), b, 0, columns);
+    }
+  });
+}
+
 using torch::autograd::AutogradContext;
 using torch::autograd::tensor_list;
 using torch::autograd::Variable;
@@ -33,8 +53,8 @@ struct LinearFunction : public torch::autograd::Function<LinearFunction> {
     context->save_for_backward({x, weight});
     context->saved_data["has_bias"] = bias.numel() > 0;
     const at::Tensor rows = x.reshape({-1, x.size(-1)});
-    at::Tensor y = pooled_matmul(rows, weight.t());
-    if (bias.numel() > 0) y.add_(bias);
+    at::Tensor y = at::empty({rows.size(0), weight.size(0)}, rows.options().requires_grad(false));
+    pooled_linear_out(y, rows, weight, bias.numel() > 0 ? bias : at::Tensor());
     auto shape = x.sizes().vec();
     shape.back() = weight.size(0);
     return y.view(shape);
@@ -67,21 +87,23 @@ void pooled_matmul_out(at::Tensor& result, const at::Tensor& a, const at::Tensor
     at::mm_out(result, a, b);
     return;
   }
-  use_own_threads();
-  const std::int64_t rows = a.size(0);
-  const std::int64_t columns = b.size(1);
-  const bool by_columns = columns >= rows;
-  const std::int64_t length = by_columns ? columns : rows;
-  parallel_for(length, piece_length(length, rows * columns * a.size(1)), [&](std::int64_t begin, std::int64_t end) {
-    at::NoGradGuard also_on_this_thread;
-    if (by_columns) {
-      at::Tensor part = result.narrow(1, begin, end - begin);
-      at::mm_out(part, a, b.narrow(1, begin, end - begin));
-    } else {
-      at::Tensor part = result.narrow(0, begin, end - begin);
-      at::mm_out(part, a.narrow(0, begin, end - begin), b);
-    }
-  });
+  in_pieces(result, a, b,
+            [](at::Tensor& part, const at::Tensor& left, const at::Tensor& right, std::int64_t, std::int64_t) {
+              at::mm_out(part, left, right);
+            });
+}
+
+void pooled_linear_out(at::Tensor& out, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  at::NoGradGuard no_grad;
+  if (!bias.defined()) return pooled_matmul_out(out, x, weight.t());
+  if (!x.device().is_cpu()) {
+    at::addmm_out(out, bias, x, weight.t());
+    return;
+  }
+  in_pieces(
+      out, x, weight.t(),
+      [&](at::Tensor& part, const at::Tensor& left, const at::Tensor& right, std::int64_t first_column,
+          std::int64_t n_columns) { at::addmm_out(part, bias.narrow(0, first_column, n_columns), left, right); });
 }
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {

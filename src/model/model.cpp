@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "scvi/core/error.hpp"
+#include "scvi/core/settings.hpp"
 #include "scvi/core/text.hpp"
 
 namespace scvi {
@@ -81,6 +82,19 @@ std::vector<std::pair<std::string, at::Tensor>> named_state(const torch::nn::Mod
   std::vector<std::pair<std::string, at::Tensor>> state;
   collect_state(module, "", state);
   return state;
+}
+
+kernel::LayerInput layer_input(const CountTensor& counts) {
+  if (settings().kernel != KernelRoad::fused) return counts.dense();
+  if (const auto rows = counts.device().is_cpu() ? counts.shared_csr() : nullptr) {
+    return {
+        {.view = {rows->n_rows(), counts.n_genes(), rows->indptr.data(), rows->indices.data(), rows->values.data()},
+         .owner = rows},
+        [counts] { return counts.dense(); }};
+  }
+  const at::Tensor& dense = counts.dense();
+  if (!dense.device().is_cpu() || dense.scalar_type() != at::kFloat) return dense;
+  return {kernel::sparse_rows(dense), [dense] { return dense; }};
 }
 
 io::NamedTensor to_named_tensor(std::string name, const at::Tensor& tensor) {

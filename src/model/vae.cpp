@@ -7,7 +7,7 @@
 #include "scvi/core/error.hpp"
 #include "scvi/distribution/count.hpp"
 #include "scvi/distribution/divergence.hpp"
-#include "scvi/kernel/linear.hpp"
+#include "scvi/kernel/count_heads.hpp"
 #include "scvi/kernel/threads.hpp"
 
 namespace scvi {
@@ -143,8 +143,11 @@ VAE::VAE(const VaeOptions& options, std::uint64_t seed)
                                                                       initializer));
 }
 
-at::Tensor VAE::encoder_input(const MiniBatch& batch) const {
-  return options_.log_variational ? at::log1p(batch.counts.dense()) : batch.counts.dense();
+kernel::LayerInput VAE::encoder_input(const kernel::LayerInput& counts) const {
+  if (!options_.log_variational) return counts;
+  if (counts.sparse() == nullptr) return at::log1p(counts.dense());
+  const kernel::SparseRows rows = kernel::log1p(*counts.sparse());
+  return {rows, [rows] { return kernel::to_dense(rows); }};
 }
 
 at::Tensor VAE::log_dispersion(const at::Tensor& px_r_of_cells, const at::Tensor& batch_index,
@@ -163,7 +166,7 @@ at::Tensor VAE::log_dispersion(const at::Tensor& px_r_of_cells, const at::Tensor
 }
 
 InferenceOutputs VAE::run(const MiniBatch& batch, Noise& noise, const InferenceOptions& options, bool all_heads) {
-  const at::Tensor x = encoder_input(batch);
+  const kernel::LayerInput x = encoder_input(layer_input(batch.counts));
   const bool several = options.n_samples > 1;
   const auto qz = z_encoder_->forward(x, {}, noise, !several);
   const auto ql = l_encoder_->forward(x, {}, noise, !several);
@@ -212,7 +215,15 @@ InferenceOutputs VAE::inference(const MiniBatch& batch, Noise& noise, const Infe
 }
 
 at::Tensor VAE::get_reconstruction_loss(const MiniBatch& batch, const InferenceOutputs& outputs) {
-  const at::Tensor& x = batch.counts.dense();
+  const kernel::LayerInput counts = layer_input(batch.counts);
+  const bool has_theta = options_.reconstruction_loss != ReconstructionLoss::poisson;
+  const bool has_dropout = options_.reconstruction_loss == ReconstructionLoss::zinb;
+  const kernel::CountMeans means{.likelihood = options_.reconstruction_loss,
+                                 .mean = outputs.px_rate,
+                                 .theta = has_theta ? outputs.px_r : at::Tensor(),
+                                 .dropout_logits = has_dropout ? outputs.px_dropout : at::Tensor()};
+  if (kernel::can_fuse(means, counts.sparse())) return kernel::count_means_nll(means, *counts.sparse());
+  const at::Tensor& x = counts.dense();
   switch (options_.reconstruction_loss) {
     case ReconstructionLoss::nb:
       return -NegativeBinomial{outputs.px_rate, outputs.px_r}.log_prob(x).sum(-1);
@@ -224,18 +235,42 @@ at::Tensor VAE::get_reconstruction_loss(const MiniBatch& batch, const InferenceO
   return -ZeroInflatedNegativeBinomial{outputs.px_rate, outputs.px_r, outputs.px_dropout}.log_prob(x).sum(-1);
 }
 
+DecoderSCVI::Counts VAE::count_distribution(const MiniBatch& batch) const {
+  DecoderSCVI::Counts counts{.likelihood = options_.reconstruction_loss};
+  if (counts.likelihood == ReconstructionLoss::poisson) return counts;
+  switch (options_.dispersion) {
+    case Dispersion::gene:
+      counts.log_theta = px_r_;
+      break;
+    case Dispersion::gene_batch:
+      counts.log_theta = px_r_.t().contiguous();
+      counts.category = batch.batch_index;
+      break;
+    case Dispersion::gene_label:
+      counts.log_theta = px_r_.t().contiguous();
+      counts.category = batch.labels;
+      break;
+    case Dispersion::gene_cell:
+      break;
+  }
+  return counts;
+}
+
 Elbo VAE::forward(const MiniBatch& batch, Noise& noise) {
-  const auto out = run(batch, noise, {}, /*all_heads=*/false);
-  const at::Tensor kl_z = kl_standard_normal(out.qz_m, out.qz_v).sum(1);
-  const at::Tensor kl_l = kl_normal(out.ql_m, out.ql_v, batch.local_l_mean, batch.local_l_var).sum(1);
-  return {.reconstruction = get_reconstruction_loss(batch, out) + kl_l,
-          .kl_local = kl_z,
-          .kl_global = at::zeros({}, kl_z.options().requires_grad(false))};
+  const kernel::LayerInput counts = layer_input(batch.counts);
+  const kernel::LayerInput x = encoder_input(counts);
+  const auto z = z_encoder_->draw(x, {}, {}, noise);
+  const auto l = l_encoder_->draw(x, {}, {batch.local_l_mean, batch.local_l_var}, noise);
+  const at::Tensor nll =
+      decoder_->nll(z.latent, l.latent, {batch.batch_index}, counts, count_distribution(batch), noise);
+  return {.reconstruction = nll + l.kl,
+          .kl_local = z.kl,
+          .kl_global = at::zeros({}, z.kl.options().requires_grad(false))};
 }
 
 at::Tensor VAE::sample_from_posterior_z(const MiniBatch& batch, Noise& noise, bool give_mean,
                                         std::int64_t n_samples) {
-  const auto qz = z_encoder_->forward(encoder_input(batch), {}, noise, !give_mean);
+  const auto qz = z_encoder_->forward(encoder_input(layer_input(batch.counts)), {}, noise, !give_mean);
   if (!give_mean) return qz.latent;
   if (options_.latent_distribution == LatentDistribution::normal) return qz.q_m;
   const at::Tensor eps =
@@ -244,7 +279,7 @@ at::Tensor VAE::sample_from_posterior_z(const MiniBatch& batch, Noise& noise, bo
 }
 
 at::Tensor VAE::sample_from_posterior_l(const MiniBatch& batch, Noise& noise, bool give_mean) {
-  const auto ql = l_encoder_->forward(encoder_input(batch), {}, noise, !give_mean);
+  const auto ql = l_encoder_->forward(encoder_input(layer_input(batch.counts)), {}, noise, !give_mean);
   return give_mean ? ql.q_m : ql.latent;
 }
 

@@ -53,8 +53,7 @@ Encoder::Draw Encoder::draw(const kernel::LayerInput& x, const std::vector<at::T
   if (kernel::can_fuse_latent_draw(mean, raw_variance, prior.mean, prior.variance)) {
     const at::Tensor eps =
         noise.standard_normal(options_.sample_name, mean.sizes(), mean.options().requires_grad(false));
-    const auto fused =
-        kernel::latent_draw(mean, raw_variance, eps, kSmallestVariance, prior.mean, prior.variance);
+    const auto fused = kernel::latent_draw(mean, raw_variance, eps, kSmallestVariance, prior.mean, prior.variance);
     return {z_transformation(fused.z), fused.kl};
   }
   const at::Tensor variance = at::exp(raw_variance) + kSmallestVariance;

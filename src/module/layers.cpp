@@ -77,9 +77,8 @@ FCLayers::FCLayers(const FCLayersOptions& options, Initializer& initializer) : o
     const std::int64_t n_out = i + 1 == options_.n_layers ? options_.n_out : options_.n_hidden;
     auto parts = sequence->register_module("Layer " + std::to_string(i), std::make_shared<torch::nn::Module>());
     Layer layer;
-    layer.linear =
-        parts->register_module("0", std::make_shared<LinearLayer>(n_in, n_out, options_.bias, initializer,
-                                                                  WeightLayout::input_major));
+    layer.linear = parts->register_module(
+        "0", std::make_shared<LinearLayer>(n_in, n_out, options_.bias, initializer, WeightLayout::input_major));
     if (options_.use_batch_norm) {
       layer.batch_norm = parts->register_module(
           "1", std::make_shared<BatchNormLayer>(n_out, options_.batch_norm_momentum, options_.batch_norm_eps));

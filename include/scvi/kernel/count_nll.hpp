@@ -57,9 +57,9 @@ struct CountLogLikelihood {
   CountLikelihood likelihood = CountLikelihood::zinb;
   std::int64_t n_rows = 0;
   std::int64_t n_genes = 0;
-  const T* mean = nullptr;        ///< (n_rows, n_genes)
-  const T* theta = nullptr;       ///< inverse dispersions, one row, or (n_rows, n_genes) when theta_stride is n_genes
-  std::int64_t theta_stride = 0;  ///< numbers from one cell's to the next
+  const T* mean = nullptr;            ///< (n_rows, n_genes)
+  const T* theta = nullptr;           ///< (n_theta_rows, n_genes) inverse dispersions
+  std::int64_t n_theta_rows = 1;      ///< cell r takes row r modulo this
   const T* dropout_logits = nullptr;  ///< (n_rows, n_genes), zinb only
   CsrView counts = {};  ///< its row r modulo its number of rows is that of row r (samples of the same cells)
 };

@@ -9,6 +9,9 @@ at::Tensor pooled_matmul(const at::Tensor& a, const at::Tensor& b);
 /// The same into `out`, a tensor of the right shape.
 void pooled_matmul_out(at::Tensor& out, const at::Tensor& a, const at::Tensor& b);
 
+/// x weight^T + bias into `out` (rows, out), without gradients. @param bias (out), or undefined for none
+void pooled_linear_out(at::Tensor& out, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias);
+
 /// x weight^T + bias, differentiable in all three.
 /// @param x (rows, in) or (samples, rows, in)
 /// @param weight (out, in), any strides

@@ -22,6 +22,10 @@ struct SparseRows {
 
 /// The same rows with log(1 + value) in place of each value.
 SparseRows log1p(const SparseRows& rows);
+/// The values of a tensor (rows, columns) that are not 0. @pre float32 on the CPU
+SparseRows sparse_rows(const at::Tensor& dense);
+/// (rows, columns) float32.
+at::Tensor to_dense(const SparseRows& rows);
 
 /// What a layer reads: a dense tensor, or sparse rows, which become dense only where an operation needs that.
 class LayerInput {

@@ -34,10 +34,13 @@ class CountTensor {
 
   std::int64_t n_cells() const { return n_cells_; }
   std::int64_t n_genes() const { return n_genes_; }
+  c10::Device device() const { return device_; }
   /// (n_cells, n_genes) on the device of the minibatch.
   const at::Tensor& dense() const;
   /// The rows in compressed form, or nullptr when these counts came dense.
   const io::CsrBlock* csr() const { return rows_.get(); }
+  /// The same for somebody who goes on reading them; their memory is then not used again.
+  std::shared_ptr<const io::CsrBlock> shared_csr() const { return rows_; }
   /// Gives up the counts and hands out their memory, as far as nobody else holds it.
   Memory release() &&;
 

@@ -10,6 +10,7 @@
 
 #include "scvi/io/torch_archive.hpp"
 #include "scvi/kernel/noise.hpp"
+#include "scvi/kernel/sparse_rows.hpp"
 #include "scvi/loader/minibatch.hpp"
 #include "scvi/model/spec.hpp"
 
@@ -77,6 +78,9 @@ class Model : public torch::nn::Module {
   DataShape shape_;
   Hyperparameters hyperparameters_;
 };
+
+/// Counts as the layers of a model read them: sparse on the fused road, else dense.
+kernel::LayerInput layer_input(const CountTensor& counts);
 
 /// Parameters and buffers by scVI's names, in scVI's order within each module.
 std::vector<std::pair<std::string, at::Tensor>> named_state(const torch::nn::Module& module);

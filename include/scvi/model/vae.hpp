@@ -15,7 +15,7 @@ namespace scvi {
 enum class Dispersion { gene, gene_batch, gene_label, gene_cell };
 
 /// Distribution of the counts.
-enum class ReconstructionLoss { zinb, nb, poisson };
+using ReconstructionLoss = kernel::CountLikelihood;
 
 /// Constructor arguments of scVI's VAE, with its names and defaults.
 struct VaeOptions {
@@ -62,7 +62,9 @@ class VAE : public Model {
  private:
   /// What forward() needs beside the outputs themselves.
   InferenceOutputs run(const MiniBatch& batch, Noise& noise, const InferenceOptions& options, bool all_heads);
-  at::Tensor encoder_input(const MiniBatch& batch) const;
+  /// What the encoders read of the counts.
+  kernel::LayerInput encoder_input(const kernel::LayerInput& counts) const;
+  DecoderSCVI::Counts count_distribution(const MiniBatch& batch) const;
   at::Tensor log_dispersion(const at::Tensor& px_r_of_cells, const at::Tensor& batch_index,
                             const at::Tensor& labels) const;
 

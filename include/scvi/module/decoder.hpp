@@ -5,7 +5,9 @@
 
 #include <vector>
 
+#include "scvi/kernel/count_nll.hpp"
 #include "scvi/kernel/noise.hpp"
+#include "scvi/kernel/sparse_rows.hpp"
 #include "scvi/module/layers.hpp"
 
 namespace scvi {
@@ -33,12 +35,25 @@ class DecoderSCVI : public torch::nn::Module {
     at::Tensor px_dropout;  ///< (..., genes) logit of an extra zero
   };
 
+  /// How the counts are distributed around the means.
+  struct Counts {
+    kernel::CountLikelihood likelihood = kernel::CountLikelihood::zinb;
+    /// Log inverse dispersions: (genes), or (categories, genes) with `category`; undefined: one of every gene in
+    /// every cell, from the decoder's own head. Not for poisson.
+    at::Tensor log_theta = {};
+    at::Tensor category = {};  ///< (cells, 1) int64
+  };
+
   DecoderSCVI(const DecoderOptions& options, Initializer& initializer);
 
   /// @param z (cells, n_input) or (samples, cells, n_input)
   /// @param library (..., 1) natural log of the library size
   Output forward(const at::Tensor& z, const at::Tensor& library, const std::vector<at::Tensor>& categories,
                  const Heads& heads, Noise& noise);
+  /// (cells) -log p(counts) of the distribution that forward() describes, in nats.
+  /// @param x (cells, genes) the counts
+  at::Tensor nll(const at::Tensor& z, const at::Tensor& library, const std::vector<at::Tensor>& categories,
+                 const kernel::LayerInput& x, const Counts& counts, Noise& noise);
 
  private:
   std::shared_ptr<FCLayers> px_decoder_;

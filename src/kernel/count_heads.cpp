@@ -1,0 +1,242 @@
+#include "scvi/kernel/count_heads.hpp"
+
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "plain_cpu.hpp"
+#include "scvi/core/error.hpp"
+#include "scvi/core/settings.hpp"
+#include "scvi/kernel/linear.hpp"
+
+namespace scvi::kernel {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::tensor_list;
+using torch::autograd::Variable;
+
+/// What the heads give for some cells; count_nll() turns it into gradients.
+struct Logits {
+  at::Tensor scale;    ///< (cells, genes)
+  at::Tensor dropout;  ///< the same, or undefined
+  at::Tensor r;        ///< the same, or undefined
+};
+
+at::Tensor head(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& bias) {
+  if (!weight.defined()) return {};
+  at::Tensor logits = at::empty({hidden.size(0), weight.size(0)}, hidden.options().requires_grad(false));
+  pooled_linear_out(logits, hidden, weight, bias);
+  return logits;
+}
+
+Logits logits_of(const at::Tensor& hidden, const CountHeads& heads) {
+  return {head(hidden, heads.scale_weight, heads.scale_bias), head(hidden, heads.dropout_weight, heads.dropout_bias),
+          head(hidden, heads.r_weight, heads.r_bias)};
+}
+
+float* data_of(const at::Tensor& tensor) {
+  return tensor.defined() ? tensor.data_ptr<float>() : nullptr;
+}
+
+CountNll<float> nll_of(const Logits& logits, const at::Tensor& library, const CountHeads& heads,
+                       const SparseRows& counts) {
+  CountNll<float> what{.likelihood = heads.likelihood,
+                       .n_rows = logits.scale.size(0),
+                       .n_genes = logits.scale.size(1),
+                       .scale_logits = logits.scale.data_ptr<float>(),
+                       .dropout_logits = data_of(logits.dropout),
+                       .library = library.data_ptr<float>()};
+  what.counts = counts.view;
+  what.dispersion.per_cell = logits.r.defined();
+  what.dispersion.log_theta = logits.r.defined() ? data_of(logits.r) : data_of(heads.log_theta);
+  if (heads.category.defined()) {
+    what.dispersion.category = heads.category.data_ptr<std::int64_t>();
+    what.dispersion.n_categories = heads.log_theta.size(0);
+  }
+  return what;
+}
+
+/// What the backward pass needs beside tensors that autograd keeps.
+struct HeadsState : public torch::CustomClassHolder {
+  CountHeads heads;
+  SparseRows counts;
+  Logits gradients;  ///< of the sum of all losses
+  at::Tensor library_gradient;
+  at::Tensor theta_gradient;
+};
+
+/// Runs the likelihood; the logits become gradients.
+at::Tensor run(const at::Tensor& library, HeadsState& state, Logits& logits, const float* weights) {
+  const at::TensorOptions options = logits.scale.options();
+  at::Tensor nll = at::empty({logits.scale.size(0)}, options);
+  state.library_gradient = at::empty_like(nll);
+  if (logits.r.defined()) {
+    state.theta_gradient = at::empty_like(logits.r);
+  } else if (state.heads.log_theta.defined()) {
+    state.theta_gradient = at::empty(state.heads.log_theta.sizes(), options);
+  }
+  CountNll<float> what = nll_of(logits, library, state.heads, state.counts);
+  what.weights = weights;
+  count_nll(what, nll.data_ptr<float>(), {state.library_gradient.data_ptr<float>(), data_of(state.theta_gradient)});
+  return nll;
+}
+
+struct CountHeadsFunction : public torch::autograd::Function<CountHeadsFunction> {
+  /// Absent tensors come empty: autograd takes no undefined ones. Order: hidden, library, scale weight and bias,
+  /// dropout weight and bias, r weight and bias, log_theta.
+  static Variable forward(AutogradContext* context, const Variable& hidden, const Variable& library,
+                          const Variable& scale_weight, const Variable& scale_bias, const Variable& dropout_weight,
+                          const Variable& dropout_bias, const Variable& r_weight, const Variable& r_bias,
+                          const Variable& log_theta, c10::intrusive_ptr<HeadsState> state) {
+    Logits logits = logits_of(hidden, state->heads);
+    at::Tensor nll = run(library, *state, logits, nullptr);
+    state->gradients = {logits.scale, logits.dropout, logits.r.defined() ? state->theta_gradient : at::Tensor()};
+    context->save_for_backward(
+        {hidden, library, scale_weight, scale_bias, dropout_weight, dropout_bias, r_weight, r_bias, log_theta});
+    context->saved_data["state"] = c10::IValue::make_capsule(std::move(state));
+    return nll;
+  }
+
+  static tensor_list backward(AutogradContext* context, tensor_list grads) {
+    at::NoGradGuard no_grad;
+    const auto saved = context->get_saved_variables();
+    const auto state = c10::static_intrusive_pointer_cast<HeadsState>(context->saved_data["state"].toCapsule());
+    const at::Tensor& hidden = saved[0];
+    const at::Tensor weights = grads[0].contiguous();
+    tensor_list result(10);
+    // The losses' weights scale the rows of `hidden`, which are short, instead of those of the gradients.
+    const at::Tensor column = weights.unsqueeze(1);
+    const at::Tensor weighted_hidden = hidden * column;
+    at::Tensor hidden_gradient;
+    const auto pass = [&](const at::Tensor& gradient, std::size_t weight, const at::Tensor& matrix) {
+      if (!gradient.defined()) return;
+      if (context->needs_input_grad(weight)) result[weight] = pooled_matmul(gradient.t(), weighted_hidden);
+      if (context->needs_input_grad(weight + 1)) result[weight + 1] = at::mv(gradient.t(), weights);
+      if (!context->needs_input_grad(0)) return;
+      const at::Tensor part = pooled_matmul(gradient, matrix);
+      hidden_gradient = hidden_gradient.defined() ? hidden_gradient.add_(part) : part;
+    };
+    pass(state->gradients.scale, 2, state->heads.scale_weight);
+    pass(state->gradients.dropout, 4, state->heads.dropout_weight);
+    pass(state->gradients.r, 6, state->heads.r_weight);
+    if (hidden_gradient.defined()) result[0] = hidden_gradient.mul_(column);
+    if (context->needs_input_grad(1)) result[1] = (state->library_gradient * weights).view(saved[1].sizes());
+    if (saved[8].numel() > 0 && context->needs_input_grad(8)) {
+      result[8] = theta_gradient(*state, hidden, saved[1], weights);
+    }
+    return result;
+  }
+
+ private:
+  /// That of all cells together is at hand only where all weigh the same; else the likelihood runs once more.
+  static at::Tensor theta_gradient(HeadsState& state, const at::Tensor& hidden, const at::Tensor& library,
+                                   const at::Tensor& weights) {
+    const float* const weight = weights.data_ptr<float>();
+    const std::int64_t n = weights.numel();
+    const bool all_same = std::all_of(weight, weight + n, [&](float w) { return w == weight[0]; });
+    if (all_same) return state.theta_gradient * (n > 0 ? weight[0] : 0.0F);
+    HeadsState again;
+    again.heads = state.heads;
+    again.counts = state.counts;
+    Logits logits = logits_of(hidden, again.heads);
+    run(library, again, logits, weight);
+    return again.theta_gradient;
+  }
+};
+
+void check_category(const CountHeads& heads) {
+  if (!heads.category.defined()) return;
+  const std::int64_t n = heads.log_theta.size(0);
+  const std::int64_t* const category = heads.category.data_ptr<std::int64_t>();
+  for (std::int64_t cell = 0; cell < heads.category.numel(); ++cell) {
+    if (category[cell] >= 0 && category[cell] < n) continue;
+    throw InputError({.problem = "is " + std::to_string(category[cell]) + ", but there are " + std::to_string(n) +
+                                 " rows of dispersions",
+                      .field = "the batch or label index"});
+  }
+}
+
+bool any_requires_grad(std::initializer_list<at::Tensor> tensors) {
+  return std::any_of(tensors.begin(), tensors.end(),
+                     [](const at::Tensor& tensor) { return tensor.defined() && tensor.requires_grad(); });
+}
+
+CountHeads detached(const CountHeads& heads) {
+  CountHeads result = heads;
+  for (at::Tensor* tensor : {&result.scale_weight, &result.scale_bias, &result.dropout_weight, &result.dropout_bias,
+                             &result.r_weight, &result.r_bias, &result.log_theta}) {
+    if (tensor->defined()) *tensor = tensor->detach();
+  }
+  return result;
+}
+
+}  // namespace
+
+bool can_fuse(const at::Tensor& hidden, const at::Tensor& library, const CountHeads& heads) {
+  if (settings().kernel != KernelRoad::fused || hidden.dim() != 2 || !is_plain_cpu_float(hidden)) return false;
+  const bool whole_index = !heads.category.defined() ||
+                           (heads.category.device().is_cpu() && heads.category.is_contiguous() &&
+                            heads.category.scalar_type() == at::kLong && heads.category.numel() == hidden.size(0));
+  const std::vector<at::Tensor> all = {
+      library,        heads.scale_weight, heads.scale_bias, heads.dropout_weight, heads.dropout_bias,
+      heads.r_weight, heads.r_bias,       heads.log_theta};
+  return whole_index && std::all_of(all.begin(), all.end(), [](const at::Tensor& tensor) {
+           return !tensor.defined() || is_plain_cpu_float(tensor);
+         });
+}
+
+at::Tensor count_heads_nll(const at::Tensor& hidden, const at::Tensor& library, const CountHeads& heads,
+                           const SparseRows& counts) {
+  check_category(heads);
+  if (!at::GradMode::is_enabled() ||
+      !any_requires_grad({hidden, library, heads.scale_weight, heads.scale_bias, heads.dropout_weight,
+                          heads.dropout_bias, heads.r_weight, heads.r_bias, heads.log_theta})) {
+    at::NoGradGuard no_grad;
+    const Logits logits = logits_of(hidden, heads);
+    at::Tensor nll = at::empty({hidden.size(0)}, hidden.options().requires_grad(false));
+    count_nll_only(nll_of(logits, library, heads, counts), nll.data_ptr<float>());
+    return nll;
+  }
+  auto state = c10::make_intrusive<HeadsState>();
+  state->heads = detached(heads);
+  state->counts = counts;
+  const at::Tensor none = at::empty({0}, hidden.options().requires_grad(false));
+  const auto given = [&](const at::Tensor& tensor) { return tensor.defined() ? tensor : none; };
+  return CountHeadsFunction::apply(hidden, library, heads.scale_weight, given(heads.scale_bias),
+                                   given(heads.dropout_weight), given(heads.dropout_bias), given(heads.r_weight),
+                                   given(heads.r_bias), given(heads.log_theta), std::move(state));
+}
+
+bool can_fuse(const CountMeans& means, const SparseRows* counts) {
+  if (counts == nullptr || settings().kernel != KernelRoad::fused || counts->view.n_rows == 0) return false;
+  const auto fits = [](const at::Tensor& tensor) { return !tensor.defined() || is_plain_cpu_float(tensor); };
+  const bool wants_gradient =
+      at::GradMode::is_enabled() && any_requires_grad({means.mean, means.theta, means.dropout_logits});
+  const std::int64_t n_genes = counts->view.n_columns;
+  const std::int64_t theta_size = means.theta.defined() ? means.theta.numel() : n_genes;
+  return !wants_gradient && fits(means.mean) && fits(means.theta) && fits(means.dropout_logits) &&
+         means.mean.size(-1) == n_genes && means.mean.size(-2) == counts->view.n_rows &&
+         (theta_size == n_genes || theta_size == n_genes * counts->view.n_rows) &&
+         (!means.dropout_logits.defined() || means.dropout_logits.sizes() == means.mean.sizes());
+}
+
+at::Tensor count_means_nll(const CountMeans& means, const SparseRows& counts) {
+  at::Tensor log_p = at::empty(means.mean.sizes().slice(0, means.mean.dim() - 1), means.mean.options());
+  const std::int64_t n_genes = counts.view.n_columns;
+  count_log_likelihood({.likelihood = means.likelihood,
+                        .n_rows = log_p.numel(),
+                        .n_genes = n_genes,
+                        .mean = means.mean.data_ptr<float>(),
+                        .theta = data_of(means.theta),
+                        .n_theta_rows = means.theta.defined() ? means.theta.numel() / n_genes : 1,
+                        .dropout_logits = data_of(means.dropout_logits),
+                        .counts = counts.view},
+                       log_p.data_ptr<float>());
+  return log_p.neg_();
+}
+
+}  // namespace scvi::kernel

@@ -1,0 +1,75 @@
+#include "scvi/kernel/sparse_rows.hpp"
+
+#include <ATen/ATen.h>
+
+#include <utility>
+
+#include "scvi/core/parallel.hpp"
+#include "scvi/kernel/sparse_linear.hpp"
+
+namespace scvi::kernel {
+namespace {
+
+/// Memory behind a view.
+struct Arrays {
+  std::vector<std::int64_t> indptr;
+  std::vector<std::int32_t> indices;
+  std::vector<float> values;
+  std::shared_ptr<const void> rest;  // what it leans on
+};
+
+constexpr std::int64_t kRowsPerChunk = 32;
+
+}  // namespace
+
+SparseRows log1p(const SparseRows& rows) {
+  if (rows.view.n_rows == 0) return rows;
+  auto arrays = std::make_shared<Arrays>();
+  const std::int64_t first = rows.view.indptr[0];
+  const std::int64_t n = rows.n_entries();
+  arrays->values.resize(static_cast<std::size_t>(n));
+  arrays->rest = rows.owner;
+  log1p_values(rows.view.values + first, n, arrays->values.data());
+  SparseRows result = rows;
+  // The offsets count from the first entry of the whole.
+  result.view.values = arrays->values.data() - first;
+  result.owner = std::move(arrays);
+  return result;
+}
+
+SparseRows sparse_rows(const at::Tensor& dense) {
+  const at::Tensor whole = dense.contiguous();
+  const std::int64_t n_rows = whole.size(0);
+  const std::int64_t n_columns = whole.size(1);
+  auto arrays = std::make_shared<Arrays>();
+  arrays->indptr.push_back(0);
+  const float* value = whole.data_ptr<float>();
+  for (std::int64_t row = 0; row < n_rows; ++row) {
+    for (std::int64_t column = 0; column < n_columns; ++column, ++value) {
+      if (*value == 0) continue;
+      arrays->indices.push_back(static_cast<std::int32_t>(column));
+      arrays->values.push_back(*value);
+    }
+    arrays->indptr.push_back(static_cast<std::int64_t>(arrays->values.size()));
+  }
+  SparseRows result;
+  result.view = {n_rows, n_columns, arrays->indptr.data(), arrays->indices.data(), arrays->values.data()};
+  result.owner = std::move(arrays);
+  return result;
+}
+
+at::Tensor to_dense(const SparseRows& rows) {
+  const CsrView& view = rows.view;
+  at::Tensor dense = at::zeros({view.n_rows, view.n_columns}, at::kFloat);
+  float* const out = dense.data_ptr<float>();
+  parallel_for(view.n_rows, kRowsPerChunk, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t row = begin; row < end; ++row) {
+      for (std::int64_t at = view.indptr[row]; at < view.indptr[row + 1]; ++at) {
+        out[row * view.n_columns + view.indices[at]] = view.values[at];
+      }
+    }
+  });
+  return dense;
+}
+
+}  // namespace scvi::kernel
