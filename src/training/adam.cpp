@@ -13,29 +13,37 @@ Adam::Adam(std::vector<std::pair<std::string, at::Tensor>> parameters, const ker
     : settings_(settings) {
   for (auto& [name, parameter] : parameters) {
     parameter.mutable_grad().reset();
-    slots_.push_back({.name = name, .parameter = parameter, .first_moment = {}, .second_moment = {}, .steps = 0});
+    slots_.push_back({.name = name,
+                      .parameter = parameter,
+                      .first_moment = {},
+                      .second_moment = {},
+                      .steps = 0,
+                      .no_gradient = {}});
   }
 }
 
 void Adam::zero_grad() {
-  for (auto& slot : slots_) {
-    if (slot.parameter.grad().defined()) slot.parameter.mutable_grad().zero_();
-  }
+  for (auto& slot : slots_) slot.parameter.mutable_grad().reset();
 }
 
 void Adam::step() {
   at::NoGradGuard no_grad;
+  std::vector<kernel::AdamStep> steps;
   for (auto& slot : slots_) {
-    const at::Tensor& gradient = slot.parameter.grad();
-    if (!gradient.defined()) continue;
+    at::Tensor gradient = slot.parameter.grad();
+    if (!gradient.defined()) {
+      if (slot.steps == 0) continue;
+      if (!slot.no_gradient.defined()) slot.no_gradient = at::zeros_like(slot.parameter);
+      gradient = slot.no_gradient;
+    }
     if (slot.steps == 0) {
       slot.first_moment = at::zeros_like(slot.parameter);
       slot.second_moment = at::zeros_like(slot.parameter);
     }
     ++slot.steps;
-    kernel::adam_step(slot.parameter, gradient.contiguous(), slot.first_moment, slot.second_moment, slot.steps,
-                      settings_);
+    steps.push_back({slot.parameter, gradient, slot.first_moment, slot.second_moment, slot.steps});
   }
+  kernel::adam_steps(steps, settings_);
 }
 
 std::vector<io::NamedTensor> Adam::state() const {
@@ -63,12 +71,14 @@ void Adam::restore(std::span<const io::NamedTensor> state, const std::string& so
                            .file = source,
                            .field = kind + slot.name});
       }
-      return to_tensor(*stored->second).to(slot.parameter.options());
+      // Like the parameter in memory, too.
+      at::Tensor moment = at::empty_like(slot.parameter).requires_grad_(false);
+      at::NoGradGuard no_grad;
+      moment.copy_(to_tensor(*stored->second));
+      return moment;
     };
     slot.first_moment = moment("first_moment/");
     slot.second_moment = moment("second_moment/");
-    // A parameter that has had a gradient keeps one, zeroed, so that it is stepped from now on as before.
-    slot.parameter.mutable_grad() = at::zeros_like(slot.parameter);
   }
 }
 

@@ -13,12 +13,13 @@
 
 namespace scvi {
 
-/// Adam as the reference uses it. A parameter is first stepped when it first has a gradient; from then on always,
-/// since gradients are zeroed and not removed.
+/// Adam as the reference uses it. A parameter is first stepped when it first has a gradient; from then on always, with
+/// a gradient of 0 where it has none.
 class Adam {
  public:
   Adam(std::vector<std::pair<std::string, at::Tensor>> parameters, const kernel::AdamSettings& settings);
 
+  /// Removes the gradients, so that the next ones need not be added to anything.
   void zero_grad();
   void step();
   double lr() const { return settings_.lr; }
@@ -36,6 +37,7 @@ class Adam {
     at::Tensor first_moment;  // undefined until the first step
     at::Tensor second_moment;
     std::int64_t steps = 0;
+    at::Tensor no_gradient;  // zeros, once needed
   };
 
   std::vector<Slot> slots_;
