@@ -67,7 +67,7 @@ TEST(FusedAdam, FollowsTheFormulaInFloat64) {
     const AdamBuffer<double> buffer{p64.data(), g64.data(), m64.data(), v64.data(), p.size()};
     kernel::plain::fused_adam<double>({&buffer, 1}, step, {});
   }
-  EXPECT_LT(testing::worst_error(p, p64), 1e-6);
+  EXPECT_LT(testing::worst_error(p, p64), 5e-6);  // fifty roundings
   EXPECT_LT(testing::worst_error(start.m[5], m64), 1e-6);
   EXPECT_LT(testing::worst_error(start.v[5], v64), 1e-6);
 }
