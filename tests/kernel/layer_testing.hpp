@@ -1,32 +1,20 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <hwy/highway.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <string>
 #include <vector>
 
+#include "instruction_sets.hpp"
 #include "scvi/core/random.hpp"
 #include "scvi/core/settings.hpp"
 
 namespace scvi::testing {
-
-/// Runs a test with every instruction set that was compiled and that this machine has.
-inline void on_every_instruction_set(const std::function<void()>& body) {
-  hwy::SetSupportedTargetsForTest(0);
-  for (const std::int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    SCOPED_TRACE(hwy::TargetName(target));
-    hwy::SetSupportedTargetsForTest(target);
-    hwy::GetChosenTarget().DeInit();
-    body();
-  }
-  hwy::SetSupportedTargetsForTest(0);
-  hwy::GetChosenTarget().DeInit();
-}
 
 /// Bits of what `make` returns, which have to be those of one thread for 2 and 7.
 inline void expect_same_bits_for_any_thread_count(const std::function<std::vector<float>()>& make) {
