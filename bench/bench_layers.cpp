@@ -240,18 +240,23 @@ void draw_normals(benchmark::State& state) {
   }
 }
 
-/// A parallel loop over `chunks` chunks of about `microseconds` each, after as long a pause: how a step uses the
-/// pool.
-void parallel_loop(benchmark::State& state) {
+/// Works for about so many microseconds.
+void work_for(std::int64_t microseconds) {
+  float x = 1;
+  for (std::int64_t i = 0; i < microseconds * 300; ++i) benchmark::DoNotOptimize(x = x * 0.5f + 1);
+}
+
+/// Thirty parallel loops of 16 to 512 us of work each, with 10 us of other work between them: how a training step
+/// uses the pool. Argument: threads.
+void step_of_parallel_loops(benchmark::State& state) {
   scvi::settings().n_threads = static_cast<int>(state.range(0));
-  const std::int64_t rounds = state.range(1) * 1000;
-  const auto work = [rounds](std::int64_t, std::int64_t) {
-    float x = 1;
-    for (std::int64_t i = 0; i < rounds; ++i) benchmark::DoNotOptimize(x = x * 0.5f + 1);
-  };
   for (auto _ : state) {
-    scvi::parallel_for(8, 1, work);
-    work(0, 1);
+    for (int repeat = 0; repeat < 5; ++repeat) {
+      for (const std::int64_t work : {16, 32, 64, 128, 256, 512}) {
+        scvi::parallel_for(8, 1, [work](std::int64_t, std::int64_t) { work_for(work / 8); });
+        work_for(10);
+      }
+    }
   }
   scvi::settings().n_threads = 1;
 }
@@ -271,7 +276,7 @@ BENCHMARK(adam)->Unit(kMicro);
 BENCHMARK(adam_aten)->Unit(kMicro);
 BENCHMARK(draw_uniforms)->Unit(kMicro);
 BENCHMARK(draw_normals)->Unit(kMicro);
-BENCHMARK(parallel_loop)->Args({1, 5})->Args({2, 5})->Args({1, 50})->Args({2, 50})->UseRealTime()->Unit(kMicro);
+BENCHMARK(step_of_parallel_loops)->Arg(1)->Arg(2)->Arg(4)->MeasureProcessCPUTime()->UseRealTime()->Unit(kMicro);
 
 }  // namespace
 

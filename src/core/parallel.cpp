@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <csignal>
 #include <exception>
@@ -34,6 +35,28 @@ class InsideBody {
   bool before_;
 };
 
+/// Tells the processor that this thread waits in a loop.
+void relax() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+/// How long a thread looks out for work, or for the others to end, before it sleeps: the next parallel loop of a
+/// training step mostly comes sooner, and waking a sleeper costs about as much.
+constexpr std::chrono::microseconds kLookOut{50};
+
+/// Waits until done() holds or the time of looking out is over.
+template <class Done>
+void look_out(const Done& done) {
+  const auto end = std::chrono::steady_clock::now() + kLookOut;
+  while (!done() && std::chrono::steady_clock::now() < end) {
+    for (int i = 0; i < 8; ++i) relax();
+  }
+}
+
 /// One call of parallel_for.
 class Job {
  public:
@@ -59,9 +82,9 @@ class Job {
     if (error_) std::rethrow_exception(error_);
   }
 
-  // Guarded by the mutex of the pool.
+  // Changed with the mutex of the pool held.
   int helpers_wanted = 0;
-  int helpers_running = 0;
+  std::atomic<int> helpers_running = 0;
   std::condition_variable helpers_gone;
 
  private:
@@ -92,16 +115,25 @@ class Pool {
   }
 
   void run(Job& job, int helpers) {
+    const int processors = available_processors();
     {
       const std::lock_guard lock(mutex_);
       grow(helpers);
+      // Looking out would take the time of those who work if there were more threads than processors.
+      has_a_core_each_ = n_threads_ < processors;
       job.helpers_wanted = helpers;
       jobs_.push_back(&job);
+      ++posted_;
     }
     for (int i = 0; i < helpers; ++i) work_.notify_one();
     job.run_chunks();
     std::unique_lock lock(mutex_);
     jobs_.remove(&job);
+    if (job.helpers_running > 0 && has_a_core_each_) {
+      lock.unlock();
+      look_out([&] { return job.helpers_running == 0; });
+      lock.lock();
+    }
     job.helpers_gone.wait(lock, [&] { return job.helpers_running == 0; });
   }
 
@@ -130,7 +162,13 @@ class Pool {
   void serve() {
     std::unique_lock lock(mutex_);
     while (true) {
-      Job* job = nullptr;
+      Job* job = open_job();
+      if (job == nullptr && has_a_core_each_) {
+        const std::uint64_t seen = posted_;
+        lock.unlock();
+        look_out([&] { return posted_ != seen; });
+        lock.lock();
+      }
       work_.wait(lock, [&] { return (job = open_job()) != nullptr; });
       ++job->helpers_running;
       lock.unlock();
@@ -143,6 +181,8 @@ class Pool {
   std::mutex mutex_;
   std::condition_variable work_;
   std::list<Job*> jobs_;
+  std::atomic<std::uint64_t> posted_ = 0;  // jobs so far
+  std::atomic<bool> has_a_core_each_ = false;
   int n_threads_ = 0;
 };
 

@@ -8,6 +8,8 @@
 #include <unordered_map>
 #include <utility>
 
+#include "philox_fill.hpp"
+
 namespace scvi {
 namespace {
 
@@ -242,12 +244,21 @@ std::vector<std::int64_t> RandomStream::sample_without_replacement(std::int64_t 
 }
 
 void RandomStream::fill_uniform(std::span<float> out, std::uint64_t first) const {
-  fill_by_fours(out, first, [this](std::uint64_t index) {
-    const Words words = block(kUniformBlocks + index);
-    std::array<float, 4> four;
-    for (int i = 0; i < 4; ++i) four[i] = static_cast<float>(words[i] >> 8) * 0x1p-24f;
-    return four;
-  });
+  const auto fill_parts = [this](std::span<float> part, std::uint64_t begin) {
+    fill_by_fours(part, begin, [this](std::uint64_t index) {
+      const Words words = block(kUniformBlocks + index);
+      std::array<float, 4> four;
+      for (int i = 0; i < 4; ++i) four[i] = static_cast<float>(words[i] >> 8) * 0x1p-24f;
+      return four;
+    });
+  };
+  // Whole blocks go many at a time; what is before and behind them belongs to parts of blocks.
+  const std::size_t head = std::min<std::size_t>((4 - first % 4) % 4, out.size());
+  const std::size_t n_blocks = (out.size() - head) / 4;
+  fill_parts(out.first(head), first);
+  philox_uniforms(key_, place_, kUniformBlocks + (first + head) / 4, static_cast<std::int64_t>(n_blocks),
+                  out.data() + head);
+  fill_parts(out.subspan(head + 4 * n_blocks), first + head + 4 * n_blocks);
 }
 
 void RandomStream::fill_standard_normal(std::span<float> out, std::uint64_t first) const {

@@ -22,7 +22,7 @@ namespace {
 template <class D, class V>
 HWY_INLINE V exponential(D d, V x) {
   const auto largest = hn::Set(d, 104.0f);  // beyond the logarithm of the largest float: infinite
-  return hn::IfThenElse(hn::Ne(x, x), x, hn::Exp(d, hn::Min(x, largest)));
+  return hn::IfThenElse(hn::IsNaN(x), x, hn::Exp(d, hn::Min(x, largest)));
 }
 
 void sample_rows(const LatentSample<float>& latent, std::int64_t first_row, std::int64_t last_row, float* variance,

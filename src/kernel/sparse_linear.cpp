@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 #include <vector>
 
 #include "rows.hpp"
@@ -22,8 +23,6 @@ namespace scvi::kernel {
 /// Genes whose rows of the weight are used for all rows of a chunk before the next genes' turn comes: 512 KiB with
 /// 128 outputs, which the second-level cache holds.
 constexpr std::int64_t kGenesPerPass = 1024;
-/// Genes whose rows of the gradient the first-level cache holds, beside a row of dy: 16 KiB with 128 outputs.
-constexpr std::int64_t kGenesPerSum = 32;
 
 }  // namespace scvi::kernel
 #endif
@@ -32,42 +31,25 @@ HWY_BEFORE_NAMESPACE();
 namespace scvi::kernel::HWY_NAMESPACE {
 namespace {
 
-/// Entries of a row of x.
+/// Entries of a row of x and their genes, or of a gene and their rows.
 struct Entries {
-  const std::int32_t* genes;
+  const std::int32_t* rows;  ///< of the matrix that they are multiplied with
   const float* values;
   std::int64_t n;
 };
 
-/// y[0, K vectors) += the entries times their rows of the weight; the sums stay in registers.
+/// sum[column, K vectors) += the entries times their rows of `factor`; the sums stay in registers.
 template <int K, class D>
-HWY_INLINE void add_products(D d, const Entries& entries, Rows<const float> weight, std::int64_t column, float* y) {
+HWY_INLINE void add_products(D d, const Entries& entries, Rows<const float> factor, std::int64_t column, float* sum) {
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   hn::Vec<D> sums[K];
-  for (int k = 0; k < K; ++k) sums[k] = hn::LoadU(d, y + column + k * lanes);
+  for (int k = 0; k < K; ++k) sums[k] = hn::LoadU(d, sum + column + k * lanes);
   for (std::int64_t i = 0; i < entries.n; ++i) {
-    const float* HWY_RESTRICT row = weight[entries.genes[i]] + column;
+    const float* HWY_RESTRICT row = factor[entries.rows[i]] + column;
     const auto value = hn::Set(d, entries.values[i]);
     for (int k = 0; k < K; ++k) sums[k] = hn::MulAdd(value, hn::LoadU(d, row + k * lanes), sums[k]);
   }
-  for (int k = 0; k < K; ++k) hn::StoreU(sums[k], d, y + column + k * lanes);
-}
-
-/// dweight[gene] += value * dy for every entry, the K vectors of dy in registers.
-template <int K, class D>
-HWY_INLINE void spread_products(D d, const Entries& entries, const float* HWY_RESTRICT dy, std::int64_t column,
-                                Rows<float> dweight) {
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  hn::Vec<D> gradients[K];
-  for (int k = 0; k < K; ++k) gradients[k] = hn::LoadU(d, dy + column + k * lanes);
-  for (std::int64_t i = 0; i < entries.n; ++i) {
-    float* HWY_RESTRICT row = dweight[entries.genes[i]] + column;
-    const auto value = hn::Set(d, entries.values[i]);
-    for (int k = 0; k < K; ++k) {
-      const auto before = hn::LoadU(d, row + k * lanes);
-      hn::StoreU(hn::MulAdd(value, gradients[k], before), d, row + k * lanes);
-    }
-  }
+  for (int k = 0; k < K; ++k) hn::StoreU(sums[k], d, sum + column + k * lanes);
 }
 
 /// Calls body.operator()<K>(tag, column) over [0, n): eight vectors at a time, then four, two, one, then parts of
@@ -115,26 +97,54 @@ void linear_rows(const SparseLinear<float>& layer, Rows<float> y, Range rows) {
   }
 }
 
-void weight_gradient_genes(const CsrView& x, Rows<const float> dy, std::int64_t n_out, Rows<float> dweight,
-                           Range genes) {
-  std::vector<std::int64_t> next(static_cast<std::size_t>(x.n_rows));
-  for (std::int64_t r = 0; r < x.n_rows; ++r)
-    next[static_cast<std::size_t>(r)] =
-        std::lower_bound(x.indices + x.indptr[r], x.indices + x.indptr[r + 1], genes.begin) - x.indices;
-  for (std::int64_t gene = genes.begin; gene < genes.end; gene += kGenesPerSum) {
-    const std::int64_t gene_end = std::min(genes.end, gene + kGenesPerSum);
-    for (std::int64_t g = gene; g < gene_end; ++g) std::fill_n(dweight[g], n_out, 0.0f);
+/// The entries of some genes of x, gene by gene, each in the order of its rows.
+class EntriesByGene {
+ public:
+  EntriesByGene(const CsrView& x, Range genes) : ends_(static_cast<std::size_t>(genes.end - genes.begin) + 1) {
+    std::vector<Range> parts(static_cast<std::size_t>(x.n_rows));
     for (std::int64_t r = 0; r < x.n_rows; ++r) {
-      std::int64_t& begin = next[static_cast<std::size_t>(r)];
-      std::int64_t end = begin;
-      while (end < x.indptr[r + 1] && x.indices[end] < gene_end) ++end;
-      const Entries entries{x.indices + begin, x.values + begin, end - begin};
-      begin = end;
-      if (entries.n == 0) continue;
-      for_tiles(n_out, [&]<int K>(auto d, std::int64_t column)
-                           HWY_ATTR { spread_products<K>(d, entries, dy[r], column, dweight); });
+      const std::int32_t* stop = x.indices + x.indptr[r + 1];
+      const std::int32_t* entry = std::lower_bound(x.indices + x.indptr[r], stop, genes.begin);
+      parts[static_cast<std::size_t>(r)].begin = entry - x.indices;
+      for (; entry != stop && *entry < genes.end; ++entry)
+        ++ends_[static_cast<std::size_t>(*entry - genes.begin) + 1];
+      parts[static_cast<std::size_t>(r)].end = entry - x.indices;
+    }
+    std::partial_sum(ends_.begin(), ends_.end(), ends_.begin());
+    rows_.resize(static_cast<std::size_t>(ends_.back()));
+    values_.resize(rows_.size());
+    // ends_[g] starts as the beginning of gene g and is its end when all entries have been placed.
+    for (std::int64_t r = 0; r < x.n_rows; ++r) {
+      const auto [begin, end] = parts[static_cast<std::size_t>(r)];
+      for (std::int64_t i = begin; i < end; ++i) {
+        const auto place = static_cast<std::size_t>(ends_[static_cast<std::size_t>(x.indices[i] - genes.begin)]++);
+        rows_[place] = static_cast<std::int32_t>(r);
+        values_[place] = x.values[i];
+      }
     }
   }
+
+  /// @param gene counted from the first one
+  Entries operator[](std::int64_t gene) const {
+    const std::int64_t begin = gene == 0 ? 0 : ends_[static_cast<std::size_t>(gene) - 1];
+    return {rows_.data() + begin, values_.data() + begin, ends_[static_cast<std::size_t>(gene)] - begin};
+  }
+
+ private:
+  std::vector<std::int64_t> ends_;
+  std::vector<std::int32_t> rows_;
+  std::vector<float> values_;
+};
+
+void weight_gradient_genes(const CsrView& x, Rows<const float> dy, std::int64_t n_out, Rows<float> dweight,
+                           Range genes) {
+  const EntriesByGene by_gene(x, genes);
+  for (std::int64_t gene = genes.begin; gene < genes.end; ++gene) std::fill_n(dweight[gene], n_out, 0.0f);
+  // Tiles outside, so that the part of dy that all genes read stays in the first-level cache.
+  for_tiles(n_out, [&]<int K>(auto d, std::int64_t column) HWY_ATTR {
+    for (std::int64_t gene = genes.begin; gene < genes.end; ++gene)
+      add_products<K>(d, by_gene[gene - genes.begin], dy, column, dweight[gene]);
+  });
 }
 
 void add_row(const float* HWY_RESTRICT row, std::int64_t n, float* HWY_RESTRICT sum) {

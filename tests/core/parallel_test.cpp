@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <cmath>
 #include <mutex>
 #include <set>
@@ -178,6 +179,32 @@ TEST_F(Parallel, MayBeCalledFromSeveralThreadsAtOnce) {
     });
   for (std::thread& caller : callers) caller.join();
   for (const std::int64_t sum : sums) EXPECT_EQ(sum, 50 * 499500);
+}
+
+TEST_F(Parallel, DoesManySmallJobsWhetherHelpersLookOutOrSleep) {
+  for (const int threads : {2, 4}) {
+    settings().n_threads = threads;
+    std::vector<std::int64_t> parts(16);
+    for (int job = 0; job < 3000; ++job) {
+      parallel_for(16, 1, [&](std::int64_t begin, std::int64_t) { parts[begin] += begin + 1; });
+      // Long enough that helpers fall asleep now and then.
+      if (job % 100 == 0) std::this_thread::sleep_for(std::chrono::microseconds(300));
+    }
+    for (std::int64_t i = 0; i < 16; ++i) EXPECT_EQ(parts[i], 3000 * (i + 1)) << threads;
+  }
+}
+
+TEST_F(Parallel, RethrowsOutOfANestedCallAndGoesOnAfterManyFailures) {
+  for (int repeat = 0; repeat < 200; ++repeat) {
+    settings().n_threads = 2 + repeat % 3;
+    const auto nested = [&](std::int64_t begin, std::int64_t) {
+      parallel_for(4, 1, [&](std::int64_t inner, std::int64_t) {
+        if (begin == 3 && inner == 2) throw std::runtime_error("inner");
+      });
+    };
+    EXPECT_THROW(parallel_for(8, 1, nested), std::runtime_error);
+    EXPECT_EQ(ranges_of(8, 1).size(), 8u);
+  }
 }
 
 TEST_F(Parallel, FollowsAThreadCountThatChangesBetweenCalls) {

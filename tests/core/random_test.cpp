@@ -8,6 +8,8 @@
 #include <numeric>
 #include <set>
 
+#include "instruction_sets.hpp"
+
 namespace scvi {
 namespace {
 
@@ -327,6 +329,26 @@ TEST(Fill, ElementDependsOnItsPositionOnly) {
       EXPECT_TRUE(std::equal(part.begin(), part.end(), normal.begin() + first)) << first << " " << n;
     }
   }
+}
+
+TEST(FillUniform, KeepsItsBitsOnEveryInstructionSet) {
+  const RandomStream random(42, "test", {7, 9});
+  testing::on_every_instruction_set([&] {
+    // Whole blocks beside single elements, which take another road; and bits that users' results rest on.
+    for (const std::uint64_t first : {std::uint64_t{0}, std::uint64_t{3}, (std::uint64_t{1} << 34) - 17}) {
+      std::vector<float> values(517);
+      random.fill_uniform(values, first);
+      for (std::size_t i = 0; i < values.size(); ++i) {
+        float alone = 0;
+        random.fill_uniform({&alone, 1}, first + i);
+        ASSERT_EQ(values[i], alone) << first << " + " << i;
+      }
+    }
+    std::vector<float> pinned(8);
+    random.fill_uniform(pinned);
+    EXPECT_EQ(pinned, (std::vector<float>{0x1.b64b7ap-1f, 0x1.354a08p-3f, 0x1.4dd39ep-1f, 0x1.bbc688p-1f,
+                                          0x1.9f2b5ap-1f, 0x1.4d217ap-1f, 0x1.ad0144p-1f, 0x1.de7fp-8f}));
+  });
 }
 
 TEST(Fill, LeavesTheSequenceOfTheStreamAlone) {

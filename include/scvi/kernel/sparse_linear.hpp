@@ -48,7 +48,7 @@ void category_rows_gradient(const std::int64_t* index, std::int64_t n_rows, std:
 /// Writes the column sums of dy (n_rows, n_out), the gradient of a bias, added in float64.
 void column_sums(const float* dy, std::int64_t n_rows, std::int64_t dy_stride, std::int64_t n_out, float* sums);
 
-/// out[i] = log(1 + values[i]), within 1.5 units in the last place down to the smallest values; -inf at -1, NaN
+/// out[i] = log(1 + values[i]), within one unit in the last place; -inf at -1, NaN
 /// below. `out` may be `values`.
 void log1p_values(const float* values, std::int64_t n, float* out);
 
