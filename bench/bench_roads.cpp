@@ -1,6 +1,6 @@
-// bench_roads [ROUNDS]: whole training steps and the latent space of the VAE on the fused road and op by op, taking
-// turns in one process: medians and their ratio. Minibatch 128, one layer of 128, zinb. On one thread processor time,
-// the steadier figure on a busy machine; on two wall time, too.
+// bench_roads [ROUNDS [profile]]: whole training steps and the latent space of the VAE on the fused road and op by
+// op, taking turns in one process: medians and their ratio. Minibatch 128, one layer of 128, zinb. On one thread
+// processor time, the steadier figure on a busy machine; on two wall time, too.
 
 #include <algorithm>
 #include <chrono>
@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "scvi/core/logging.hpp"
+#include "scvi/core/profile.hpp"
 #include "scvi/core/settings.hpp"
 #include "scvi/dataset/synthetic.hpp"
 #include "scvi/model/vae.hpp"
@@ -68,7 +69,7 @@ struct Duel {
   }
 };
 
-void compare(std::int64_t n_genes, double density, int rounds) {
+void compare(std::int64_t n_genes, double density, int rounds, bool profile) {
   const auto dataset = std::make_shared<scvi::GeneExpressionDataset>(
       scvi::synthetic_counts_like({.n_cells = kCells, .n_genes = n_genes, .density = density, .seed = 1}));
   const auto model =
@@ -97,6 +98,13 @@ void compare(std::int64_t n_genes, double density, int rounds) {
       training.round(kStepsPerRound, train);
       latent.round(1, embed);
     }
+    scvi::settings().kernel = scvi::KernelRoad::fused;
+    model->train();
+    scvi::reset_profile();
+    scvi::set_profiling(true);
+    for (int i = 0; i < 50; ++i) train();
+    scvi::set_profiling(false);
+    if (profile) std::printf("%s", scvi::profile_table(0).c_str());
     training.print("training step", n_genes, density, threads);
     latent.print("latent, 1280", n_genes, density, threads);
   }
@@ -106,10 +114,11 @@ void compare(std::int64_t n_genes, double density, int rounds) {
 
 int main(int argc, char** argv) {
   const int rounds = argc > 1 ? std::atoi(argv[1]) : 15;
+  const bool profile = argc > 2;
   scvi::set_verbosity(scvi::LogLevel::error);
-  compare(558, 0.27, rounds);
-  compare(720, 0.11, rounds);
-  compare(2000, 0.10, rounds);
-  compare(3346, 0.08, rounds);
-  compare(4000, 0.21, rounds);
+  compare(558, 0.27, rounds, profile);
+  compare(720, 0.11, rounds, profile);
+  compare(2000, 0.10, rounds, profile);
+  compare(3346, 0.08, rounds, profile);
+  compare(4000, 0.21, rounds, profile);
 }

@@ -9,6 +9,7 @@
 
 #include "plain_cpu.hpp"
 #include "scvi/core/error.hpp"
+#include "scvi/core/profile.hpp"
 #include "scvi/core/settings.hpp"
 #include "scvi/kernel/linear.hpp"
 
@@ -28,6 +29,7 @@ struct Logits {
 
 at::Tensor head(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& bias) {
   if (!weight.defined()) return {};
+  const ProfileSection section("heads: product");
   at::Tensor logits = at::empty({hidden.size(0), weight.size(0)}, hidden.options().requires_grad(false));
   pooled_linear_out(logits, hidden, weight, bias);
   return logits;
@@ -71,6 +73,7 @@ struct HeadsState : public torch::CustomClassHolder {
 
 /// Runs the likelihood; the logits become gradients.
 at::Tensor run(const at::Tensor& library, HeadsState& state, Logits& logits, const float* weights) {
+  const ProfileSection section("heads: likelihood, gradients");
   const at::TensorOptions options = logits.scale.options();
   at::Tensor nll = at::empty({logits.scale.size(0)}, options);
   state.library_gradient = at::empty_like(nll);
@@ -114,9 +117,16 @@ struct CountHeadsFunction : public torch::autograd::Function<CountHeadsFunction>
     at::Tensor hidden_gradient;
     const auto pass = [&](const at::Tensor& gradient, std::size_t weight, const at::Tensor& matrix) {
       if (!gradient.defined()) return;
-      if (context->needs_input_grad(weight)) result[weight] = pooled_matmul(gradient.t(), weighted_hidden);
-      if (context->needs_input_grad(weight + 1)) result[weight + 1] = at::mv(gradient.t(), weights);
+      if (context->needs_input_grad(weight)) {
+        const ProfileSection section("heads: weight gradient");
+        result[weight] = pooled_matmul(gradient.t(), weighted_hidden);
+      }
+      if (context->needs_input_grad(weight + 1)) {
+        const ProfileSection section("heads: bias gradient");
+        result[weight + 1] = at::mv(gradient.t(), weights);
+      }
       if (!context->needs_input_grad(0)) return;
+      const ProfileSection section("heads: gradient passed on");
       const at::Tensor part = pooled_matmul(gradient, matrix);
       hidden_gradient = hidden_gradient.defined() ? hidden_gradient.add_(part) : part;
     };

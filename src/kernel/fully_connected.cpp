@@ -7,6 +7,7 @@
 
 #include "plain_cpu.hpp"
 #include "scvi/core/error.hpp"
+#include "scvi/core/profile.hpp"
 #include "scvi/core/settings.hpp"
 #include "scvi/kernel/linear.hpp"
 #include "scvi/kernel/norm_relu_dropout.hpp"
@@ -25,7 +26,7 @@ bool is_input_major(const at::Tensor& weight) {
 }
 
 /// Up to this share of values that are not 0 sparse rows are read as such; denser ones are quicker multiplied whole.
-constexpr double kLargestDensity = 0.25;
+constexpr double kLargestDensity = 0.33;
 
 bool is_read_sparse(const LayerInput& x) {
   if (x.sparse() == nullptr) return false;
@@ -91,6 +92,7 @@ void add_bias_and_categories(const FullyConnected& layer, std::int64_t n_feature
 }
 
 at::Tensor product(const LayerState& state, const at::Tensor& x) {
+  const ProfileSection section(state.rows ? "layer: sparse product" : "layer: dense product");
   const FullyConnected& layer = state.layer;
   const std::int64_t n_out = layer.weight.size(0);
   if (!state.rows) {
@@ -112,6 +114,7 @@ at::Tensor product(const LayerState& state, const at::Tensor& x) {
 
 /// (out, in) in input-major memory.
 at::Tensor weight_gradient(const LayerState& state, const at::Tensor& x, const at::Tensor& dh) {
+  const ProfileSection section(state.rows ? "layer: sparse weight gradient" : "layer: dense weight gradient");
   const FullyConnected& layer = state.layer;
   const std::int64_t n_out = layer.weight.size(0);
   const float* const gradient = dh.data_ptr<float>();
@@ -142,6 +145,7 @@ struct FullyConnectedFunction : public torch::autograd::Function<FullyConnectedF
     const at::Tensor mean = at::empty({n_statistics}, h.options());
     const at::Tensor inverse_std = at::empty({n_statistics}, h.options());
     at::Tensor y = at::empty_like(h);
+    const ProfileSection section("layer: norm, relu, dropout");
     norm_relu_dropout(
         after_product(state->layer, h.size(0)), h.data_ptr<float>(), y.data_ptr<float>(),
         {normalizes ? mean.data_ptr<float>() : nullptr, normalizes ? inverse_std.data_ptr<float>() : nullptr});

@@ -3,44 +3,14 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include <algorithm>
-#include <cstdint>
-
-#include "scvi/core/parallel.hpp"
-#include "scvi/kernel/threads.hpp"
+#include "gemm.hpp"
+#include "scvi/core/settings.hpp"
 
 namespace scvi::kernel {
 namespace {
 
-/// Below this many multiplications a product is not worth sharing out.
-constexpr std::int64_t kWorkPerPiece = 1 << 20;
-constexpr std::int64_t kMostPieces = 16;
-
-/// Length of the pieces that a side of `length` is cut into; a function of the sizes alone.
-std::int64_t piece_length(std::int64_t length, std::int64_t work) {
-  const std::int64_t pieces = std::clamp<std::int64_t>(work / kWorkPerPiece, 1, kMostPieces);
-  const std::int64_t even = (length + pieces - 1) / pieces;
-  return std::max<std::int64_t>(16, (even + 15) / 16 * 16);
-}
-
-/// Calls multiply(part of result, rows of a, columns of b, first column, number of columns) for fixed pieces of a
-/// product, shared out to the pool.
-template <class Multiply>
-void in_pieces(at::Tensor& result, const at::Tensor& a, const at::Tensor& b, const Multiply& multiply) {
-  use_own_threads();
-  const std::int64_t rows = a.size(0);
-  const std::int64_t columns = b.size(1);
-  const bool by_columns = columns >= rows;
-  const std::int64_t length = by_columns ? columns : rows;
-  parallel_for(length, piece_length(length, rows * columns * a.size(1)), [&](std::int64_t begin, std::int64_t end) {
-    at::NoGradGuard also_on_this_thread;
-    at::Tensor part = result.narrow(by_columns ? 1 : 0, begin, end - begin);
-    if (by_columns) {
-      multiply(part, a, b.narrow(1, begin, end - begin), begin, end - begin);
-    } else {
-      multiply(part, a.narrow(0, begin, end - begin), b, 0, columns);
-    }
-  });
+bool takes_gemm(const at::Tensor& matrix) {
+  return settings().kernel == KernelRoad::fused && fits_gemm(matrix);
 }
 
 using torch::autograd::AutogradContext;
@@ -83,27 +53,22 @@ at::Tensor pooled_matmul(const at::Tensor& a, const at::Tensor& b) {
 
 void pooled_matmul_out(at::Tensor& result, const at::Tensor& a, const at::Tensor& b) {
   at::NoGradGuard no_grad;
-  if (!a.device().is_cpu()) {
+  if (takes_gemm(a) && takes_gemm(b) && takes_gemm(result)) {
+    gemm(a, b, {}, result);
+  } else {
     at::mm_out(result, a, b);
-    return;
   }
-  in_pieces(result, a, b,
-            [](at::Tensor& part, const at::Tensor& left, const at::Tensor& right, std::int64_t, std::int64_t) {
-              at::mm_out(part, left, right);
-            });
 }
 
 void pooled_linear_out(at::Tensor& out, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
   at::NoGradGuard no_grad;
   if (!bias.defined()) return pooled_matmul_out(out, x, weight.t());
-  if (!x.device().is_cpu()) {
-    at::addmm_out(out, bias, x, weight.t());
-    return;
+  const at::Tensor transposed = weight.t();
+  if (takes_gemm(x) && takes_gemm(transposed) && takes_gemm(out) && takes_gemm(bias.unsqueeze(0))) {
+    gemm(x, transposed, bias, out);
+  } else {
+    at::addmm_out(out, bias, x, transposed);
   }
-  in_pieces(
-      out, x, weight.t(),
-      [&](at::Tensor& part, const at::Tensor& left, const at::Tensor& right, std::int64_t first_column,
-          std::int64_t n_columns) { at::addmm_out(part, bias.narrow(0, first_column, n_columns), left, right); });
 }
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {

@@ -5,6 +5,7 @@
 
 #include "scvi/core/error.hpp"
 #include "scvi/core/parallel.hpp"
+#include "scvi/core/profile.hpp"
 #include "scvi/core/random.hpp"
 
 namespace scvi {
@@ -16,6 +17,7 @@ constexpr std::int64_t kFillChunk = 16384;
 /// that every device sees the same numbers.
 template <class Fill>
 at::Tensor filled(const RandomStream& stream, at::IntArrayRef shape, const at::TensorOptions& options, Fill fill) {
+  const ProfileSection section("noise");
   at::Tensor draws = at::empty(shape, at::TensorOptions().dtype(at::kFloat));
   float* data = draws.data_ptr<float>();
   parallel_for(draws.numel(), kFillChunk, [&](std::int64_t begin, std::int64_t end) {

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "scvi/core/error.hpp"
+#include "scvi/core/profile.hpp"
 
 namespace scvi {
 namespace {
@@ -140,6 +141,7 @@ void check_minibatch_options(const GeneExpressionDataset& dataset, const MiniBat
 
 MiniBatch make_minibatch(const GeneExpressionDataset& dataset, std::span<const std::int64_t> cells,
                          const MiniBatchOptions& options, MiniBatch recycled) {
+  const ProfileSection section("minibatch");
   const c10::Device device = options.device;
   MiniBatch batch;
   batch.cells = std::move(recycled.cells);

@@ -11,6 +11,7 @@
 #include "scvi/core/interrupt.hpp"
 #include "scvi/core/logging.hpp"
 #include "scvi/core/parallel.hpp"
+#include "scvi/core/profile.hpp"
 #include "scvi/core/settings.hpp"
 #include "scvi/core/text.hpp"
 #include "scvi/kernel/threads.hpp"
@@ -203,16 +204,24 @@ void Trainer::run_epoch() {
 }
 
 double Trainer::train_on(const MiniBatch& batch, Noise& noise) {
+  const ProfileSection section("step");
   BufferBackup backup(*model_);
-  const at::Tensor value = loss(batch, noise);
-  const double number = value.item<double>();
+  at::Tensor value;
+  double number = 0;
+  {
+    const ProfileSection section("step: forward");
+    value = loss(batch, noise);
+    number = value.item<double>();
+  }
   bool usable = std::isfinite(number);
   if (usable) {
+    const ProfileSection section("step: backward");
     optimizer_->zero_grad();
     value.backward();
     usable = gradients_are_finite();
   }
   if (usable) {
+    const ProfileSection section("step: optimizer");
     optimizer_->step();
     progress_.nan_counter = 0;
   } else {
@@ -224,6 +233,7 @@ double Trainer::train_on(const MiniBatch& batch, Noise& noise) {
 }
 
 bool Trainer::gradients_are_finite() const {
+  const ProfileSection section("step: are gradients finite");
   at::NoGradGuard no_grad;
   for (const auto& parameter : model_->parameters()) {
     if (parameter.grad().defined() && !std::isfinite(parameter.grad().sum().item<double>())) return false;

@@ -4,7 +4,8 @@
 
 namespace scvi::kernel {
 
-/// a b for 2-d tensors, cut into fixed pieces for the thread pool on the CPU. No gradient is recorded.
+/// a b for 2-d tensors; on the fused road (settings().kernel) float32 on the CPU is cut into fixed pieces for the
+/// thread pool. No gradient is recorded.
 at::Tensor pooled_matmul(const at::Tensor& a, const at::Tensor& b);
 /// The same into `out`, a tensor of the right shape.
 void pooled_matmul_out(at::Tensor& out, const at::Tensor& a, const at::Tensor& b);
