@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <string_view>
 
 #include "hdf5_chunk_reader.hpp"
 #include "hdf5_detail.hpp"
@@ -199,8 +200,9 @@ class StorageCheck {
     std::vector<hdf5::StoredFilter> filters;
   };
 
-  Chunk run() {
+  Chunk run(std::size_t rank) {
     const hdf5::Quiet quiet;
+    check_fill_value();
     const H5D_layout_t layout = H5Pget_layout(creation_.id());
     if (layout == H5D_VIRTUAL || H5Pget_external_count(creation_.id()) > 0)
       throw FormatError({.problem = "keeps its values in other files, which is not supported",
@@ -209,9 +211,12 @@ class StorageCheck {
                          .remedy = "copy it into one file (h5repack)"});
     if (layout != H5D_CHUNKED) return {};
     std::array<hsize_t, H5S_MAX_RANK> extents{};
-    const int rank = H5Pget_chunk(creation_.id(), static_cast<int>(extents.size()), extents.data());
-    const std::vector<std::int64_t> chunk(extents.begin(), extents.begin() + std::max(rank, 0));
-    return {chunk, check_chunk(chunk), hdf5::filters_of(creation_.id())};
+    const int chunk_rank = H5Pget_chunk(creation_.id(), static_cast<int>(extents.size()), extents.data());
+    const std::vector<std::int64_t> chunk(extents.begin(), extents.begin() + std::max(chunk_rank, 0));
+    if (chunk.size() != rank)
+      refuse_as_damaged("has " + std::to_string(rank) + " dimensions, but its chunks have " +
+                        std::to_string(chunk.size()));
+    return {chunk, check_chunk(chunk), check_filters()};
   }
 
  private:
@@ -219,6 +224,28 @@ class StorageCheck {
   const std::string& path_;
   Hdf5Handle creation_;
   Hdf5Handle type_;
+
+  [[noreturn]] void refuse_as_damaged(std::string problem) const {
+    throw FormatError(
+        {.problem = std::move(problem), .file = file_, .field = path_, .remedy = "the file is damaged: get it anew"});
+  }
+
+  /// HDF5 takes the fill value to be as long as a value, whatever the file says, and tells its length in the encoded
+  /// list alone: behind the name come the times of allocation and filling, a byte each, and eight bytes of length.
+  void check_fill_value() const {
+    std::size_t size = 0;
+    if (H5Pencode(creation_.id(), nullptr, &size) < 0) refuse_as_damaged("has a fill value that cannot be read");
+    std::vector<std::uint8_t> list(size);
+    if (H5Pencode(creation_.id(), list.data(), &size) < 0) refuse_as_damaged("has a fill value that cannot be read");
+    constexpr std::string_view kName{"fill_value\0", 11};
+    const auto name = std::search(list.begin(), list.end(), kName.begin(), kName.end());
+    if (list.end() - name < std::ssize(kName) + 10) return;
+    std::int64_t stated = 0;
+    for (int byte = 7; byte >= 0; --byte) stated = stated << 8 | name[std::ssize(kName) + 2 + byte];
+    if (stated > 0 && stated < bytes_on_disk(type_.id()))
+      refuse_as_damaged("has a fill value of " + std::to_string(stated) + " bytes where a value has " +
+                        std::to_string(bytes_on_disk(type_.id())));
+  }
 
   std::int64_t check_chunk(const std::vector<std::int64_t>& chunk) const {
     constexpr std::int64_t kLargestChunk = std::int64_t{1} << 31;
@@ -228,9 +255,19 @@ class StorageCheck {
         throw FormatError({.problem = "is stored in chunks of more than 2 GB, which no sound file has",
                            .file = file_,
                            .field = path_});
+    return bytes;
+  }
+
+  std::vector<hdf5::StoredFilter> check_filters() const {
     const int n_filters = H5Pget_nfilters(creation_.id());
     for (int index = 0; index < n_filters; ++index) check_filter(static_cast<unsigned>(index));
-    return bytes;
+    std::vector<hdf5::StoredFilter> filters = hdf5::filters_of(creation_.id());
+    if (hdf5::packs_repeatedly(filters))
+      throw FormatError({.problem = "is compressed more than once, which is not supported",
+                         .file = file_,
+                         .field = path_,
+                         .remedy = "write the file anew with compression=\"gzip\" or \"lzf\" alone"});
+    return filters;
   }
 
   void check_filter(unsigned index) const {
@@ -255,7 +292,8 @@ class StorageCheck {
   }
 };
 
-/// HDF5 unpacks a chunk anew at every access unless its cache can hold it. Room for one row of chunks, within reason.
+/// A chunk is unpacked anew at every access unless there is room to keep it. Room for one row of chunks, within
+/// reason.
 std::size_t cache_bytes(const Hdf5Info& info, std::size_t value_bytes) {
   constexpr std::int64_t kDefault = 1 << 20;
   constexpr std::int64_t kLargestBand = 128 << 20;
@@ -430,6 +468,9 @@ Hdf5Dataset Hdf5File::open_dataset(const std::string& path) const {
   dataset.file_ = path_;
   dataset.path_ = inside;
   dataset.file_bytes_ = file_bytes_;
+  hsize_t bytes_now = 0;
+  if (writable_ && H5Fget_filesize(handle_.id(), &bytes_now) >= 0)
+    dataset.file_bytes_ = std::max(file_bytes_, static_cast<std::int64_t>(bytes_now));
   dataset.handle_ = open_object(inside);
   const auto have = [&](hid_t id) {
     if (id < 0) hdf5::throw_failure(hdf5::take_failure(), path_, inside, "cannot be opened");
@@ -438,29 +479,29 @@ Hdf5Dataset Hdf5File::open_dataset(const std::string& path) const {
   const Hdf5Handle space = have(H5Dget_space(dataset.id()));
   const Hdf5Handle type = have(H5Dget_type(dataset.id()));
   dataset.info_ = hdf5::describe(space.id(), type.id(), path_, inside);
-  const StorageCheck::Chunk chunk = StorageCheck(dataset.id(), path_, inside).run();
+  const StorageCheck::Chunk chunk = StorageCheck(dataset.id(), path_, inside).run(dataset.info_.shape.size());
   dataset.info_.chunk = chunk.shape;
   dataset.chunk_bytes_ = chunk.bytes;
-  const std::size_t cache = cache_bytes(dataset.info_, H5Tget_size(type.id()));
-  if (!chunk.shape.empty() && chunk.shape.size() == dataset.info_.shape.size() && hdf5::can_unpack(chunk.filters)) {
-    dataset.chunks_ = std::make_shared<hdf5::ChunkReader>(
-        dataset.id(),
-        hdf5::ChunkedLayout{.shape = dataset.info_.shape,
-                            .chunk = chunk.shape,
-                            .chunk_bytes = chunk.bytes,
-                            .file_bytes = file_bytes_,
-                            .kept_bytes = std::max<std::int64_t>(static_cast<std::int64_t>(cache), 16 << 20),
-                            .filters = chunk.filters},
-        path_, inside);
-    return dataset;
-  }
-  if (cache <= (1 << 20)) return dataset;
+  if (chunk.shape.empty()) return dataset;
+  // Without filters HDF5 takes the length of a chunk from the file's index, and reads past the chunk when that is a
+  // lie; without a cache it goes by the layout.
+  const std::size_t cache = chunk.filters.empty() ? 0 : cache_bytes(dataset.info_, H5Tget_size(type.id()));
   const Hdf5Handle access(H5Pcreate(H5P_DATASET_ACCESS));
   constexpr std::size_t kSlots = 12421;
   H5Pset_chunk_cache(access.id(), kSlots, cache, 1.0);
   hdf5::refuse_external_links(access.id());
   dataset.handle_ = Hdf5Handle();
   dataset.handle_ = have(H5Dopen2(handle_.id(), inside.c_str(), access.id()));
+  if (chunk.filters.empty() || !hdf5::can_unpack(chunk.filters)) return dataset;
+  dataset.chunks_ = std::make_shared<hdf5::ChunkReader>(
+      dataset.id(),
+      hdf5::ChunkedLayout{.shape = dataset.info_.shape,
+                          .chunk = chunk.shape,
+                          .chunk_bytes = chunk.bytes,
+                          .file_bytes = dataset.file_bytes_,
+                          .kept_bytes = std::max<std::int64_t>(static_cast<std::int64_t>(cache), 16 << 20),
+                          .filters = chunk.filters},
+      path_, inside);
   return dataset;
 }
 

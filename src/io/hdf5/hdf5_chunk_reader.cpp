@@ -5,6 +5,7 @@
 
 #include "hdf5_detail.hpp"
 #include "scvi/core/error.hpp"
+#include "scvi/core/interrupt.hpp"
 #include "scvi/core/parallel.hpp"
 
 namespace scvi::io::hdf5 {
@@ -12,6 +13,8 @@ namespace {
 
 /// Unpacked bytes of the chunks that are in flight at a time, unless one alone is larger.
 constexpr std::int64_t kBatchBytes = 8 << 20;
+/// What a chunk takes beside its bytes. Files may have chunks of one value.
+constexpr std::int64_t kOverhead = 256;
 
 }  // namespace
 
@@ -55,18 +58,22 @@ bool ChunkReader::advance(Corner& corner, std::span<const std::int64_t> start,
 
 ChunkReader::Job ChunkReader::fetch(const Corner& corner) {
   Job job{.corner = corner, .bytes = {}};
-  const auto kept = std::find_if(kept_.begin(), kept_.end(), [&](const Kept& each) { return each.corner == corner; });
-  if (kept != kept_.end()) {
-    job.bytes = std::move(kept->bytes);
+  if (const auto kept = kept_.find(corner); kept != kept_.end()) {
+    job.bytes = std::move(kept->second.bytes);
     job.is_unpacked = true;
+    order_.erase(kept->second.place);
     kept_.erase(kept);
     return job;
   }
   const Quiet quiet;
   const std::vector<hsize_t> offset(corner.begin(), corner.end());
   hsize_t size = 0;
-  if (H5Dget_chunk_storage_size(dataset_, offset.data(), &size) < 0)
-    throw_failure(take_failure(), file_, path_, "cannot be read");
+  if (H5Dget_chunk_storage_size(dataset_, offset.data(), &size) < 0) {
+    // That is how HDF5 1.10 tells of a chunk never written, beside others that were.
+    const Failure failure = take_failure();
+    if (!failure.mentions("chunk storage is not allocated")) throw_failure(failure, file_, path_, "cannot be read");
+    size = 0;
+  }
   job.is_absent = size == 0;
   if (job.is_absent) return job;
   if (size > static_cast<hsize_t>(layout_.file_bytes))
@@ -88,6 +95,8 @@ void ChunkReader::unpack(Job& job) const {
                                            static_cast<std::size_t>(layout_.chunk_bytes), job.bytes, spare);
   if (!problem.empty()) fail(problem);
   job.is_unpacked = true;
+  // Threads live on: one that met a huge chunk must not keep memory for another.
+  if (std::ssize(spare) > kBatchBytes) std::vector<std::uint8_t>().swap(spare);
 }
 
 void ChunkReader::run(std::vector<Job>& jobs, const Use& use) const {
@@ -112,12 +121,16 @@ void ChunkReader::keep_partly_read(std::vector<Job>& jobs, std::span<const std::
                                    std::span<const std::int64_t> extent) {
   for (Job& job : jobs) {
     if (job.is_absent || is_whole(job.corner, start, extent)) continue;
-    kept_.push_front({std::move(job.corner), std::move(job.bytes)});
+    order_.push_front(job.corner);
+    kept_.insert_or_assign(std::move(job.corner), Kept{std::move(job.bytes), order_.begin()});
   }
-  while (kept_.size() > 1 && std::ssize(kept_) * layout_.chunk_bytes > layout_.kept_bytes) kept_.pop_back();
+  while (kept_.size() > 1 && std::ssize(kept_) * (layout_.chunk_bytes + kOverhead) > layout_.kept_bytes) {
+    kept_.erase(order_.back());
+    order_.pop_back();
+  }
 }
 
-void ChunkReader::for_each_chunk(std::span<const std::int64_t> start, std::span<const std::int64_t> extent, bool keep,
+void ChunkReader::for_each_chunk(std::span<const std::int64_t> start, std::span<const std::int64_t> extent,
                                  const Use& use) {
   if (std::find(extent.begin(), extent.end(), 0) != extent.end()) return;
   Corner corner;
@@ -125,14 +138,15 @@ void ChunkReader::for_each_chunk(std::span<const std::int64_t> start, std::span<
     corner.push_back(start[axis] - start[axis] % layout_.chunk[axis]);
   std::vector<Job> jobs;
   for (bool more = true; more;) {
+    throw_if_interrupted();
     jobs.clear();
     for (std::int64_t bytes = 0; more && (jobs.empty() || bytes + layout_.chunk_bytes <= kBatchBytes);) {
       jobs.push_back(fetch(corner));
-      bytes += std::max<std::int64_t>(layout_.chunk_bytes, std::ssize(jobs.back().bytes));
+      bytes += std::max<std::int64_t>(layout_.chunk_bytes, std::ssize(jobs.back().bytes)) + kOverhead;
       more = advance(corner, start, extent);
     }
     run(jobs, use);
-    if (keep) keep_partly_read(jobs, start, extent);
+    keep_partly_read(jobs, start, extent);
   }
 }
 
@@ -168,11 +182,11 @@ void ChunkReader::read(std::span<const std::int64_t> start, std::span<const std:
       if (axis == 0) break;
     }
   };
-  for_each_chunk(start, extent, true, copy);
+  for_each_chunk(start, extent, copy);
 }
 
 void ChunkReader::verify(std::span<const std::int64_t> start, std::span<const std::int64_t> extent) {
-  for_each_chunk(start, extent, false, [](const Job&) {});
+  for_each_chunk(start, extent, [](const Job&) {});
 }
 
 #define SCVI_INSTANTIATE(T) \

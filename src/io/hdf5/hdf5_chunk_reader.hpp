@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <list>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -29,7 +30,7 @@ struct ChunkedLayout {
 class ChunkReader {
  public:
   /// @param file,path for messages
-  /// @pre can_unpack(layout.filters)
+  /// @pre there are filters (or HDF5 may write more bytes than it says that a chunk has) and we can_unpack() them
   ChunkReader(hid_t dataset, ChunkedLayout layout, std::string file, std::string path);
 
   /// Whether read() can: the values are numbers of a type that we know.
@@ -56,13 +57,12 @@ class ChunkReader {
     std::vector<std::uint8_t> bytes;
   };
   struct Kept {
-    Corner corner;
     std::vector<std::uint8_t> bytes;
+    std::list<Corner>::iterator place;  ///< in order_
   };
   using Use = std::function<void(const Job&)>;
 
-  void for_each_chunk(std::span<const std::int64_t> start, std::span<const std::int64_t> extent, bool keep,
-                      const Use& use);
+  void for_each_chunk(std::span<const std::int64_t> start, std::span<const std::int64_t> extent, const Use& use);
   bool advance(Corner& corner, std::span<const std::int64_t> start, std::span<const std::int64_t> extent) const;
   Job fetch(const Corner& corner);
   void unpack(Job& job) const;
@@ -82,7 +82,8 @@ class ChunkReader {
   std::size_t item_bytes_ = 0;
   std::vector<std::uint8_t> fill_;  ///< of one value
   bool plain_edges_ = false;        ///< chunks that reach over the edge are stored unpacked
-  std::list<Kept> kept_;            ///< the newest first
+  std::map<Corner, Kept> kept_;
+  std::list<Corner> order_;  ///< of kept_, the newest first
 };
 
 }  // namespace scvi::io::hdf5

@@ -86,6 +86,10 @@ bool take_checksum(std::vector<std::uint8_t>& bytes) {
   return good;
 }
 
+bool packs(const StoredFilter& filter) {
+  return filter.id == H5Z_FILTER_DEFLATE || filter.id == kLzfFilter;
+}
+
 bool is_applied(unsigned mask, std::size_t filter) {
   return filter >= 32 || (mask >> filter & 1U) == 0;
 }
@@ -110,13 +114,14 @@ std::vector<StoredFilter> filters_of(hid_t creation) {
 }
 
 bool can_unpack(const std::vector<StoredFilter>& filters) {
-  const auto packs = [](const StoredFilter& filter) {
-    return filter.id == H5Z_FILTER_DEFLATE || filter.id == kLzfFilter;
-  };
   return std::count_if(filters.begin(), filters.end(), packs) <= 1 &&
-         std::all_of(filters.begin(), filters.end(), [&](const StoredFilter& filter) {
+         std::all_of(filters.begin(), filters.end(), [](const StoredFilter& filter) {
            return packs(filter) || filter.id == H5Z_FILTER_SHUFFLE || filter.id == H5Z_FILTER_FLETCHER32;
          });
+}
+
+bool packs_repeatedly(const std::vector<StoredFilter>& filters) {
+  return std::any_of(filters.begin(), filters.end(), packs) && !can_unpack(filters);
 }
 
 std::string unpack_chunk(const std::vector<StoredFilter>& filters, unsigned mask, std::size_t item_bytes,

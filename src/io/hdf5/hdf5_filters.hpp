@@ -19,8 +19,12 @@ struct StoredFilter {
 /// In the order in which they were applied.
 std::vector<StoredFilter> filters_of(hid_t creation);
 
-/// Whether unpack_chunk() knows all of them: deflate, shuffle, Fletcher's checksum, LZF.
+/// Whether unpack_chunk() knows all of them: deflate, shuffle, Fletcher's checksum, LZF, no two of which compress.
 bool can_unpack(const std::vector<StoredFilter>& filters);
+
+/// Whether one of those that compress meets another one, ours or not: the length between the two is not known, so
+/// that it could not be checked.
+bool packs_repeatedly(const std::vector<StoredFilter>& filters);
 
 /// Unpacks a stored chunk in place.
 /// @param mask bit i set: filter i was left out for this chunk

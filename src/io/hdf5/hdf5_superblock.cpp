@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <string>
 
 #include "scvi/core/error.hpp"
 
@@ -33,7 +34,11 @@ void check_superblock(const std::string& path, std::int64_t file_bytes) {
   // driver information) of `size` bytes each, behind 24 bytes, or 28 in version 1. An address of ones is none.
   const unsigned version = head[8];
   const std::size_t size = head[13];
-  if (version > 1 || (size != 2 && size != 4 && size != 8)) return;
+  if (version > 1) return;
+  if (size != 2 && size != 4 && size != 8)
+    throw FormatError({.problem = "has addresses of " + std::to_string(size) + " bytes, which no sound file has",
+                       .file = path,
+                       .remedy = "the file is damaged: get it anew"});
   const std::size_t driver = (version == 0 ? 24 : 28) + 3 * size;
   for (std::size_t at = driver; at < driver + size; ++at) {
     if (head[at] == 0xFF) continue;
