@@ -17,7 +17,7 @@ namespace scvi::io {
 /// Whole lines of text. The last line ends with \n too, and behind it are kPadding zeros that may be read.
 class TextBlock {
  public:
-  static constexpr std::size_t kPadding = 16;
+  static constexpr std::size_t kPadding = 32;
   std::string_view text() const { return {bytes_.data() + begin_, end_ - begin_}; }
 
  private:
