@@ -36,11 +36,9 @@ BatchOrder order_of(const EntryView& batch) {
 
 }  // namespace
 
-void EntryAssembler::expect(std::int64_t n_cells, std::int64_t n_entries) {
-  most_cells_ = n_cells;
-  n_expected_ = n_entries;
-  reserve_large(genes_, static_cast<std::size_t>(n_entries));
-  reserve_large(values_, static_cast<std::size_t>(n_entries));
+EntryAssembler::EntryAssembler(const ExpectedEntries& expected) : expected_(expected) {
+  reserve_large(genes_, static_cast<std::size_t>(expected.n_entries));
+  reserve_large(values_, static_cast<std::size_t>(expected.n_entries));
 }
 
 void EntryAssembler::append(std::span<const EntryView> batches) {
@@ -94,7 +92,7 @@ void EntryAssembler::count_cells(const EntryView& batch) {
 
 /// Moves what has come so far into buckets.
 void EntryAssembler::give_up_order() {
-  buckets_.emplace(most_cells_, n_expected_);
+  buckets_ = make_entry_buckets(expected_);
   constexpr std::size_t kPiece = std::size_t{1} << 16;
   std::vector<std::int32_t> cells;
   std::size_t cell = 0;
@@ -128,7 +126,7 @@ CsrBlock EntryAssembler::finish(std::int64_t n_cells) {
     rows.values = std::move(values_);
   }
   if (!clean_) normalize_rows(rows);
-  *this = {};
+  buckets_.reset();
   return rows;
 }
 

@@ -1,10 +1,12 @@
 #include "entry_buckets.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cstdlib>
 #include <new>
 #include <numeric>
 #include <utility>
+#include <vector>
 
 #include "large_pages.hpp"
 #include "scvi/core/interrupt.hpp"
@@ -17,105 +19,176 @@ namespace {
 constexpr std::int64_t kEntriesPerBucket = std::int64_t{1} << 16;
 constexpr std::int64_t kMostBuckets = 1024;
 constexpr std::int64_t kBucketsOfUnknown = 256;
-/// Entries for which memory is taken at once, 24 MB.
-constexpr std::int64_t kEntriesAtOnce = std::int64_t{1} << 21;
-constexpr std::size_t kAlignment = std::size_t{2} << 20;
+/// Entries for which memory is taken at once.
+constexpr std::size_t kEntriesAtOnce = std::size_t{1} << 21;
+
+struct Entry {
+  std::int32_t cell;
+  std::int32_t gene;
+  float value;
+};
+
+/// Stores entries as they are.
+struct WideCode {
+  using Stored = Entry;
+  Stored store(const Entry& entry) const { return entry; }
+  Entry load(const Stored& stored, std::int32_t) const { return stored; }
+};
+
+/// Stores the cell within its bucket, the gene and the value in eight bytes.
+struct PackedCode {
+  using Stored = std::uint64_t;
+  static constexpr int kValueBits = 32;
+  int cell_bits = 0;
+  int gene_bits = 0;
+
+  Stored store(const Entry& entry) const {
+    const std::uint64_t cell = static_cast<std::uint32_t>(entry.cell) & ((std::uint64_t{1} << cell_bits) - 1);
+    return (cell << gene_bits | static_cast<std::uint32_t>(entry.gene)) << kValueBits |
+           std::bit_cast<std::uint32_t>(entry.value);
+  }
+  Entry load(Stored stored, std::int32_t first_cell) const {
+    const std::uint64_t place = stored >> kValueBits;
+    return {first_cell + static_cast<std::int32_t>(place >> gene_bits),
+            static_cast<std::int32_t>(place & ((std::uint64_t{1} << gene_bits) - 1)),
+            std::bit_cast<float>(static_cast<std::uint32_t>(stored))};
+  }
+};
+
+template <class Code>
+class BucketsOf final : public EntryBuckets {
+ public:
+  /// Cells of the same cell >> shift are in the same bucket.
+  BucketsOf(const ExpectedEntries& expected, int shift, Code code)
+      : code_(code),
+        shift_(shift),
+        n_buckets_(static_cast<std::size_t>(std::max<std::int64_t>(expected.n_cells - 1, 0) >> shift) + 1),
+        n_expected_(static_cast<std::size_t>(expected.n_entries)) {}
+
+  void append(std::span<const EntryView> batches) override {
+    const std::size_t before = runs_.size();
+    for (const EntryView& batch : batches) runs_.push_back({take_memory(batch.size()), {}});
+    parallel_for(std::ssize(batches), 1, [&](std::int64_t at, std::int64_t) {
+      sort(batches[static_cast<std::size_t>(at)], runs_[before + static_cast<std::size_t>(at)]);
+    });
+  }
+
+  CsrBlock take_rows(std::int64_t n_cells) override {
+    CsrBlock rows;
+    rows.indptr.assign(static_cast<std::size_t>(n_cells) + 1, 0);
+    // Filling new memory takes its time, too.
+    parallel_for(2, 1, [&](std::int64_t part, std::int64_t) {
+      if (part == 0)
+        resize_large(rows.indices, n_entries_);
+      else
+        resize_large(rows.values, n_entries_);
+    });
+    std::vector<std::int64_t> firsts(n_buckets_ + 1, 0);
+    for (const Run& run : runs_)
+      for (std::size_t at = 0; at < n_buckets_; ++at) firsts[at + 1] += std::ssize(run.bucket(at));
+    std::partial_sum(firsts.begin(), firsts.end(), firsts.begin());
+    parallel_for(static_cast<std::int64_t>(n_buckets_), 1, [&](std::int64_t at, std::int64_t) {
+      throw_if_interrupted();
+      scatter(static_cast<std::size_t>(at), firsts[static_cast<std::size_t>(at)], rows);
+    });
+    runs_.clear();
+    memory_.clear();
+    room_ = n_entries_ = 0;
+    return rows;
+  }
+
+ private:
+  using Stored = typename Code::Stored;
+  /// A batch, sorted: bucket b is entries [ends[b - 1], ends[b]).
+  struct Run {
+    Stored* entries = nullptr;
+    std::vector<std::size_t> ends{};
+
+    std::span<const Stored> bucket(std::size_t at) const {
+      const std::size_t begin = at == 0 ? 0 : ends[at - 1];
+      return {entries + begin, ends[at] - begin};
+    }
+  };
+  struct Free {
+    void operator()(void* memory) const { std::free(memory); }
+  };
+
+  Code code_;
+  int shift_;
+  std::size_t n_buckets_;
+  std::size_t n_expected_;
+  std::size_t n_entries_ = 0;
+  std::vector<Run> runs_;
+  std::vector<std::unique_ptr<Stored[], Free>> memory_;
+  Stored* next_ = nullptr;
+  std::size_t room_ = 0;  ///< entries that the last piece of memory still holds
+
+  Stored* take_memory(std::size_t count) {
+    if (room_ < count) {
+      const std::size_t to_come = std::max(n_expected_ - std::min(n_expected_, n_entries_), n_entries_);
+      room_ = std::max(count, std::min(to_come, kEntriesAtOnce));
+      const std::size_t bytes = (room_ * sizeof(Stored) + kLargePage - 1) / kLargePage * kLargePage;
+      memory_.emplace_back(static_cast<Stored*>(std::aligned_alloc(kLargePage, bytes)));
+      next_ = memory_.back().get();
+      if (next_ == nullptr) throw std::bad_alloc();
+      ask_for_large_pages(next_, room_ * sizeof(Stored));
+    }
+    n_entries_ += count;
+    room_ -= count;
+    return std::exchange(next_, next_ + count);
+  }
+
+  /// A counting sort.
+  void sort(const EntryView& batch, Run& run) const {
+    run.ends.assign(n_buckets_, 0);
+    std::size_t* const next = run.ends.data();
+    for (const std::int32_t cell : batch.cells) ++next[cell >> shift_];
+    std::exclusive_scan(run.ends.begin(), run.ends.end(), run.ends.begin(), std::size_t{0});
+    for (std::size_t at = 0; at < batch.size(); ++at) {
+      const std::int32_t cell = batch.cells[at];
+      run.entries[next[cell >> shift_]++] = code_.store({cell, batch.genes[at], batch.values[at]});
+    }
+  }
+
+  /// Fills the rows of one bucket. No other writes to their offsets, which serve as counts and places meanwhile.
+  void scatter(std::size_t bucket, std::int64_t first_entry, CsrBlock& rows) const {
+    const auto first_cell = static_cast<std::int32_t>(bucket << shift_);
+    std::int64_t* const next = rows.indptr.data() + 1;
+    for (const Run& run : runs_)
+      for (const Stored& stored : run.bucket(bucket)) ++next[code_.load(stored, first_cell).cell];
+    const std::int64_t end_cell = std::min((static_cast<std::int64_t>(bucket) + 1) << shift_, rows.n_rows());
+    if (first_cell >= end_cell) return;
+    std::exclusive_scan(next + first_cell, next + end_cell, next + first_cell, first_entry);
+    std::int32_t* const genes = rows.indices.data();
+    float* const values = rows.values.data();
+    for (const Run& run : runs_) {
+      for (const Stored& stored : run.bucket(bucket)) {
+        const Entry entry = code_.load(stored, first_cell);
+        const std::int64_t slot = next[entry.cell]++;
+        genes[slot] = entry.gene;
+        values[slot] = entry.value;
+      }
+    }
+  }
+};
+
+int bits_below(std::int64_t count) {
+  return std::bit_width(static_cast<std::uint64_t>(std::max<std::int64_t>(count - 1, 0)));
+}
 
 }  // namespace
 
-void EntryBuckets::Free::operator()(void* memory) const {
-  std::free(memory);
-}
-
-EntryBuckets::EntryBuckets(std::int64_t n_cells, std::int64_t n_entries) : n_expected_(n_entries) {
-  const std::int64_t wanted =
-      n_entries > 0 ? std::clamp<std::int64_t>(n_entries / kEntriesPerBucket, 1, kMostBuckets) : kBucketsOfUnknown;
-  const std::int64_t last = std::max<std::int64_t>(n_cells - 1, 0);
-  while (last >> shift_ >= wanted) ++shift_;
-  n_buckets_ = static_cast<std::size_t>(last >> shift_) + 1;
-}
-
-void EntryBuckets::append(std::span<const EntryView> batches) {
-  const std::size_t before = runs_.size();
-  for (const EntryView& batch : batches) runs_.push_back({take_memory(batch.size()), {}});
-  parallel_for(std::ssize(batches), 1, [&](std::int64_t at, std::int64_t) {
-    sort(batches[static_cast<std::size_t>(at)], runs_[before + static_cast<std::size_t>(at)]);
-  });
-}
-
-EntryBuckets::Entry* EntryBuckets::take_memory(std::size_t n_entries) {
-  if (room_ < n_entries) {
-    const auto needed = static_cast<std::int64_t>(n_entries);
-    const std::int64_t expected = std::max(n_expected_ - n_entries_, n_entries_);
-    room_ = static_cast<std::size_t>(std::max(needed, std::min(expected, kEntriesAtOnce)));
-    const std::size_t bytes = (room_ * sizeof(Entry) + kAlignment - 1) / kAlignment * kAlignment;
-    memory_.emplace_back(static_cast<Entry*>(std::aligned_alloc(kAlignment, bytes)));
-    next_ = memory_.back().get();
-    if (next_ == nullptr) throw std::bad_alloc();
-    ask_for_large_pages(next_, bytes);
-  }
-  n_entries_ += static_cast<std::int64_t>(n_entries);
-  room_ -= n_entries;
-  return std::exchange(next_, next_ + n_entries);
-}
-
-/// A counting sort.
-void EntryBuckets::sort(const EntryView& batch, Run& run) const {
-  run.ends.assign(n_buckets_, 0);
-  std::size_t* const next = run.ends.data();
-  for (const std::int32_t cell : batch.cells) ++next[cell >> shift_];
-  std::exclusive_scan(run.ends.begin(), run.ends.end(), run.ends.begin(), std::size_t{0});
-  for (std::size_t at = 0; at < batch.size(); ++at) {
-    const std::int32_t cell = batch.cells[at];
-    run.entries[next[cell >> shift_]++] = {cell, batch.genes[at], batch.values[at]};
-  }
-}
-
-CsrBlock EntryBuckets::take_rows(std::int64_t n_cells) {
-  CsrBlock rows;
-  rows.indptr.assign(static_cast<std::size_t>(n_cells) + 1, 0);
-  const auto n_entries = static_cast<std::size_t>(n_entries_);
-  // Filling new memory takes its time, too.
-  parallel_for(2, 1, [&](std::int64_t part, std::int64_t) {
-    if (part == 0) {
-      reserve_large(rows.indices, n_entries);
-      rows.indices.resize(n_entries);
-    } else {
-      reserve_large(rows.values, n_entries);
-      rows.values.resize(n_entries);
-    }
-  });
-  std::vector<std::int64_t> firsts(n_buckets_ + 1, 0);
-  for (const Run& run : runs_)
-    for (std::size_t at = 0; at < n_buckets_; ++at) firsts[at + 1] += std::ssize(run.bucket(at));
-  std::partial_sum(firsts.begin(), firsts.end(), firsts.begin());
-  parallel_for(static_cast<std::int64_t>(n_buckets_), 1, [&](std::int64_t at, std::int64_t) {
-    throw_if_interrupted();
-    scatter(static_cast<std::size_t>(at), firsts[static_cast<std::size_t>(at)], rows);
-  });
-  *this = EntryBuckets(0, 0);
-  return rows;
-}
-
-/// Fills the rows of one bucket. No other writes to their offsets, which serve as counts and places meanwhile.
-void EntryBuckets::scatter(std::size_t bucket, std::int64_t first_entry, CsrBlock& rows) const {
-  std::int64_t* const next = rows.indptr.data() + 1;
-  for (const Run& run : runs_)
-    for (const Entry& entry : run.bucket(bucket)) ++next[entry.cell];
-  const std::int64_t width = std::int64_t{1} << shift_;
-  const std::int64_t first_cell = static_cast<std::int64_t>(bucket) * width;
-  const std::int64_t end_cell = std::min(first_cell + width, rows.n_rows());
-  if (first_cell >= end_cell) return;
-  std::exclusive_scan(next + first_cell, next + end_cell, next + first_cell, first_entry);
-  std::int32_t* const genes = rows.indices.data();
-  float* const values = rows.values.data();
-  for (const Run& run : runs_) {
-    for (const Entry& entry : run.bucket(bucket)) {
-      const std::int64_t slot = next[entry.cell]++;
-      genes[slot] = entry.gene;
-      values[slot] = entry.value;
-    }
-  }
+std::unique_ptr<EntryBuckets> make_entry_buckets(const ExpectedEntries& expected) {
+  const std::int64_t wanted = expected.n_entries > 0
+                                  ? std::clamp<std::int64_t>(expected.n_entries / kEntriesPerBucket, 1, kMostBuckets)
+                                  : kBucketsOfUnknown;
+  const int cell_bits = bits_below(expected.n_cells);
+  const int gene_bits = bits_below(expected.n_genes);
+  const int wanted_shift = std::max(0, cell_bits - bits_below(wanted));
+  const int packed_shift = std::min(wanted_shift, std::max(0, 32 - gene_bits));
+  if (cell_bits - packed_shift <= bits_below(kMostBuckets))
+    return std::make_unique<BucketsOf<PackedCode>>(expected, packed_shift, PackedCode{packed_shift, gene_bits});
+  return std::make_unique<BucketsOf<WideCode>>(expected, wanted_shift, WideCode{});
 }
 
 }  // namespace scvi::io

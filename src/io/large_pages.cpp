@@ -8,7 +8,6 @@ namespace scvi::io {
 
 void ask_for_large_pages(void* begin, std::size_t bytes) {
 #ifdef MADV_HUGEPAGE
-  constexpr std::uintptr_t kLargePage = std::uintptr_t{2} << 20;
   const std::uintptr_t address = reinterpret_cast<std::uintptr_t>(begin);
   const std::uintptr_t first = (address + kLargePage - 1) / kLargePage * kLargePage;
   const std::uintptr_t last = (address + bytes) / kLargePage * kLargePage;

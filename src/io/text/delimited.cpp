@@ -190,7 +190,7 @@ class DelimitedFile {
   std::vector<std::string> rows_;
   std::vector<std::vector<std::string>> annotations_;
   std::int64_t n_rows_ = 0;
-  EntryAssembler assembler_;
+  std::optional<EntryAssembler> assembler_;  ///< once the columns are known
 
   [[noreturn]] void fail(std::int64_t line, std::string problem, std::string remedy = "") const {
     blocks_.stream().fail("line " + std::to_string(line), std::move(problem), std::move(remedy));
@@ -287,7 +287,9 @@ class DelimitedFile {
   void read_rows() {
     std::vector<TextBlock> blocks(kBlocksAtOnce);
     std::vector<ParsedRows> parsed(kBlocksAtOnce);
-    assembler_.expect(options_.gene_by_cell ? static_cast<std::int64_t>(layout_.n_counts) : kMaxRows, 0);
+    const auto n_counts = static_cast<std::int64_t>(layout_.n_counts);
+    assembler_.emplace(ExpectedEntries{.n_cells = options_.gene_by_cell ? n_counts : kMaxRows,
+                                       .n_genes = options_.gene_by_cell ? kMaxRows : n_counts});
     if (!rest_.empty()) {
       const RowParser first(layout_, rest_, parsed[0]);
       take({parsed.data(), 1});
@@ -311,7 +313,7 @@ class DelimitedFile {
       else
         entries.push_back({parsed.lines, parsed.counts, parsed.values});
     }
-    assembler_.append(entries);
+    assembler_->append(entries);
   }
 
   void take_rows(ParsedRows& parsed) {
@@ -352,7 +354,7 @@ class DelimitedFile {
                     .n_cols = file.var.n_rows(),
                     .value_type = "text",
                     .path = "table"};
-    CsrBlock rows = assembler_.finish(info.n_rows);
+    CsrBlock rows = assembler_->finish(info.n_rows);
     info.n_stored = std::ssize(rows.values);
     file.counts = memory_matrix(std::move(info), std::move(rows));
     return file;

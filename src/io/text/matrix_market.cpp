@@ -237,7 +237,7 @@ class MatrixMarketFile {
                     .n_cols = gene_by_cell_ ? header_.n_rows : header_.n_cols,
                     .value_type = header_.field == Field::real ? "real" : "integer",
                     .path = blocks_.stream().place("matrix")};
-    CsrBlock rows = assembler_.finish(info.n_rows);
+    CsrBlock rows = assembler_->finish(info.n_rows);
     info.n_stored = std::ssize(rows.values);
     return memory_matrix(std::move(info), std::move(rows));
   }
@@ -246,7 +246,7 @@ class MatrixMarketFile {
   LineBlocks blocks_;
   bool gene_by_cell_;
   Header header_;
-  EntryAssembler assembler_;
+  std::optional<EntryAssembler> assembler_;  ///< once the header is known
   TextBlock block_;
   std::string_view rest_;  ///< what of block_ has not been used
   std::int64_t line_ = 0;
@@ -321,8 +321,10 @@ class MatrixMarketFile {
         fail(line_, "claims a matrix of " + with_thousands(header_.n_rows) + " x " + with_thousands(header_.n_cols) +
                         ", far more than a file of " + format_bytes(static_cast<double>(stored)) + " holds");
     // A packed file takes two bytes an entry or more.
-    assembler_.expect(gene_by_cell_ ? header_.n_cols : header_.n_rows,
-                      std::min(header_.n_entries, std::max(kAlwaysAllowed / 16, stored)));
+    assembler_.emplace(
+        ExpectedEntries{.n_cells = gene_by_cell_ ? header_.n_cols : header_.n_rows,
+                        .n_genes = gene_by_cell_ ? header_.n_rows : header_.n_cols,
+                        .n_entries = std::min(header_.n_entries, std::max(kAlwaysAllowed / 16, stored))});
   }
 
   void read_entries() {
@@ -354,7 +356,7 @@ class MatrixMarketFile {
       line_ += parsed.n_lines;
       entries.push_back(parsed.entries.view(gene_by_cell_));
     }
-    assembler_.append(entries);
+    assembler_->append(entries);
   }
 
   void check(const ParsedBlock& parsed) {
