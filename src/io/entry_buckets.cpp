@@ -66,11 +66,23 @@ class BucketsOf final : public EntryBuckets {
         n_expected_(static_cast<std::size_t>(expected.n_entries)) {}
 
   void append(std::span<const EntryView> batches) override {
-    const std::size_t before = runs_.size();
-    for (const EntryView& batch : batches) runs_.push_back({take_memory(batch.size()), {}});
+    // A counting sort of all batches together, so that what is in the same bucket lies close together.
+    std::vector<std::vector<std::size_t>> next(batches.size(), std::vector<std::size_t>(n_buckets_, 0));
     parallel_for(std::ssize(batches), 1, [&](std::int64_t at, std::int64_t) {
-      sort(batches[static_cast<std::size_t>(at)], runs_[before + static_cast<std::size_t>(at)]);
+      count(batches[static_cast<std::size_t>(at)], next[static_cast<std::size_t>(at)].data());
     });
+    Run run{.entries = nullptr, .ends = std::vector<std::size_t>(n_buckets_)};
+    std::size_t size = 0;
+    for (std::size_t bucket = 0; bucket < n_buckets_; ++bucket) {
+      for (std::vector<std::size_t>& of_batch : next) of_batch[bucket] = std::exchange(size, size + of_batch[bucket]);
+      run.ends[bucket] = size;
+    }
+    if (size == 0) return;
+    run.entries = take_memory(size);
+    parallel_for(std::ssize(batches), 1, [&](std::int64_t at, std::int64_t) {
+      distribute(batches[static_cast<std::size_t>(at)], next[static_cast<std::size_t>(at)].data(), run.entries);
+    });
+    runs_.push_back(std::move(run));
   }
 
   CsrBlock take_rows(std::int64_t n_cells) override {
@@ -99,7 +111,7 @@ class BucketsOf final : public EntryBuckets {
 
  private:
   using Stored = typename Code::Stored;
-  /// A batch, sorted: bucket b is entries [ends[b - 1], ends[b]).
+  /// Some batches, sorted: bucket b is entries [ends[b - 1], ends[b]).
   struct Run {
     Stored* entries = nullptr;
     std::vector<std::size_t> ends{};
@@ -138,15 +150,14 @@ class BucketsOf final : public EntryBuckets {
     return std::exchange(next_, next_ + count);
   }
 
-  /// A counting sort.
-  void sort(const EntryView& batch, Run& run) const {
-    run.ends.assign(n_buckets_, 0);
-    std::size_t* const next = run.ends.data();
-    for (const std::int32_t cell : batch.cells) ++next[cell >> shift_];
-    std::exclusive_scan(run.ends.begin(), run.ends.end(), run.ends.begin(), std::size_t{0});
+  void count(const EntryView& batch, std::size_t* counts) const {
+    for (const std::int32_t cell : batch.cells) ++counts[cell >> shift_];
+  }
+
+  void distribute(const EntryView& batch, std::size_t* next, Stored* entries) const {
     for (std::size_t at = 0; at < batch.size(); ++at) {
       const std::int32_t cell = batch.cells[at];
-      run.entries[next[cell >> shift_]++] = code_.store({cell, batch.genes[at], batch.values[at]});
+      entries[next[cell >> shift_]++] = code_.store({cell, batch.genes[at], batch.values[at]});
     }
   }
 

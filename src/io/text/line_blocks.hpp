@@ -27,7 +27,7 @@ class TextBlock {
   std::size_t end_ = 0;
 };
 
-/// Cuts a stream into blocks of lines, of about 512 kB each. Another thread reads (and unpacks) ahead while the
+/// Cuts a stream into blocks of lines, of about 256 kB each. Another thread reads (and unpacks) ahead while the
 /// blocks are parsed, unless the settings allow for one thread only. The cut depends on the content alone.
 class LineBlocks {
  public:
