@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "csr_rows.hpp"
-#include "large_pages.hpp"
 #include "scvi/core/parallel.hpp"
 
 namespace scvi::io {
@@ -37,8 +36,8 @@ BatchOrder order_of(const EntryView& batch) {
 }  // namespace
 
 EntryAssembler::EntryAssembler(const ExpectedEntries& expected) : expected_(expected) {
-  reserve_large(genes_, static_cast<std::size_t>(expected.n_entries));
-  reserve_large(values_, static_cast<std::size_t>(expected.n_entries));
+  genes_.reserve(static_cast<std::size_t>(expected.n_entries));
+  values_.reserve(static_cast<std::size_t>(expected.n_entries));
 }
 
 void EntryAssembler::append(std::span<const EntryView> batches) {

@@ -2,13 +2,10 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstdlib>
-#include <new>
 #include <numeric>
 #include <utility>
 #include <vector>
 
-#include "large_pages.hpp"
 #include "scvi/core/interrupt.hpp"
 #include "scvi/core/parallel.hpp"
 
@@ -91,9 +88,9 @@ class BucketsOf final : public EntryBuckets {
     // Filling new memory takes its time, too.
     parallel_for(2, 1, [&](std::int64_t part, std::int64_t) {
       if (part == 0)
-        resize_large(rows.indices, n_entries_);
+        rows.indices.resize(n_entries_);
       else
-        resize_large(rows.values, n_entries_);
+        rows.values.resize(n_entries_);
     });
     std::vector<std::int64_t> firsts(n_buckets_ + 1, 0);
     for (const Run& run : runs_)
@@ -121,9 +118,6 @@ class BucketsOf final : public EntryBuckets {
       return {entries + begin, ends[at] - begin};
     }
   };
-  struct Free {
-    void operator()(void* memory) const { std::free(memory); }
-  };
 
   Code code_;
   int shift_;
@@ -131,7 +125,7 @@ class BucketsOf final : public EntryBuckets {
   std::size_t n_expected_;
   std::size_t n_entries_ = 0;
   std::vector<Run> runs_;
-  std::vector<std::unique_ptr<Stored[], Free>> memory_;
+  std::vector<std::unique_ptr<Stored[]>> memory_;
   Stored* next_ = nullptr;
   std::size_t room_ = 0;  ///< entries that the last piece of memory still holds
 
@@ -139,11 +133,9 @@ class BucketsOf final : public EntryBuckets {
     if (room_ < count) {
       const std::size_t to_come = std::max(n_expected_ - std::min(n_expected_, n_entries_), n_entries_);
       room_ = std::max(count, std::min(to_come, kEntriesAtOnce));
-      const std::size_t bytes = (room_ * sizeof(Stored) + kLargePage - 1) / kLargePage * kLargePage;
-      memory_.emplace_back(static_cast<Stored*>(std::aligned_alloc(kLargePage, bytes)));
+      // Not cleared: memory that no entry reaches is never touched.
+      memory_.push_back(std::make_unique_for_overwrite<Stored[]>(room_));
       next_ = memory_.back().get();
-      if (next_ == nullptr) throw std::bad_alloc();
-      ask_for_large_pages(next_, room_ * sizeof(Stored));
     }
     n_entries_ += count;
     room_ -= count;
