@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the benchmarks of build/release: readers, kernels and steps, then whole runs with their memory. Further words go
-# to Google Benchmark, e.g. --benchmark_filter=training_step
+# Runs the benchmarks of build/release: readers, kernels and steps, then whole runs with their memory. Further words
+# go to Google Benchmark, e.g. --benchmark_filter=training_step
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bin=build/release/bin
