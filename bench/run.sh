@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Runs the benchmarks of build/release: kernels and steps, then whole runs with their memory. Further words go to Google
-# Benchmark, e.g. --benchmark_filter=training_step
+# Runs the benchmarks of build/release: readers, kernels and steps, then whole runs with their memory. Further words
+# go to Google Benchmark, e.g. --benchmark_filter=training_step
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bin=build/release/bin
 # As the program itself sees to it: one thread for BLAS and OpenMP, the library has its own.
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 uptime
+$bin/bench_io "$@"
 $bin/bench_data "$@"
 $bin/bench_steps "$@"
 

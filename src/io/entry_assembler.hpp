@@ -1,51 +1,43 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <vector>
 
+#include "entry_buckets.hpp"
 #include "scvi/io/matrix.hpp"
 
 namespace scvi::io {
 
-/// Entries of a matrix in the order of their file.
-struct EntryBatch {
-  std::vector<std::int32_t> cells{};
-  std::vector<std::int32_t> genes{};
-  std::vector<float> values{};
-
-  std::int64_t size() const { return static_cast<std::int64_t>(values.size()); }
-  void clear();
-};
-
-/// Makes rows of cells from entries in any order. Where they come ordered by cell, they are stored once (8 bytes an
-/// entry); ordered by gene, once and a second time while they are turned; in no order, with 4 bytes more.
+/// Makes rows of cells from entries in any order, on all threads. Where they come ordered by cell, they are stored
+/// once, at 8 bytes an entry. In any other order they wait in EntryBuckets, mostly at 8 bytes an entry too, and are
+/// held twice for a while in the end, until their rows stand. Where the order breaks off is found when it happens.
 class EntryAssembler {
  public:
-  /// Takes address space for so many entries, so that growing copies nothing.
-  void reserve(std::int64_t n_entries);
-  void append(const EntryBatch& batch);
-  std::int64_t n_entries() const { return static_cast<std::int64_t>(values_.size()); }
+  /// Address space is taken for the expected number of entries, so that growing copies nothing.
+  explicit EntryAssembler(const ExpectedEntries& expected);
+  /// Takes entries that come next in the file.
+  void append(std::span<const EntryView> batches);
   /// The rows, in the form that CsrBlock promises. @pre all cells and genes are below these
-  CsrBlock finish(std::int64_t n_cells, std::int64_t n_genes);
+  CsrBlock finish(std::int64_t n_cells);
 
  private:
-  enum class Order { undecided, by_cell, by_gene, none };
-  Order order_ = Order::undecided;
+  ExpectedEntries expected_;
   bool clean_ = true;  ///< strictly ordered by both, without zeros
-  std::int32_t last_outer_ = -1;
-  std::int32_t last_inner_ = -1;
-  std::vector<std::int64_t> counts_;   ///< entries of each cell or gene, whichever they are ordered by
-  std::vector<std::int32_t> outer_;    ///< cells, where there is no order
-  std::vector<std::int32_t> indices_;  ///< genes; cells where ordered by gene
+  std::int32_t last_cell_ = -1;
+  std::int32_t last_gene_ = -1;
+  // While all is ordered by cell:
+  std::vector<std::int64_t> counts_;  ///< entries of each cell
+  std::vector<std::int32_t> genes_;
   std::vector<float> values_;
+  // From the first entry on that is not:
+  std::unique_ptr<EntryBuckets> buckets_;
 
-  void append_ordered(const std::vector<std::int32_t>& outer, const std::vector<std::int32_t>& inner,
-                      const EntryBatch& batch);
+  bool continues_order(std::span<const EntryView> batches);
+  void append_ordered(std::span<const EntryView> batches);
+  void count_cells(const EntryView& batch);
   void give_up_order();
-  std::vector<std::int32_t> expanded_counts() const;
-  CsrBlock rows_as_they_are(std::int64_t n_cells);
-  template <class NextOuter>
-  CsrBlock scattered(std::int64_t n_cells, const std::vector<std::int32_t>& cells, NextOuter gene_of);
 };
 
 }  // namespace scvi::io

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <random>
+#include <utility>
 
 #include "packed_fixture.hpp"
 #include "scvi/core/error.hpp"
@@ -148,12 +150,136 @@ TEST_F(MatrixMarket, ManyBlocksInAnyOrderAndWithAnyThreadsAgree) {
     if (order == 2) std::ranges::shuffle(matrix.entries, std::mt19937(1));
     const std::string text = matrix.text();
     ASSERT_GT(text.size(), std::size_t{2} << 20);
-    for (const int threads : {1, 3}) {
+    for (const int threads : {1, 2, 7}) {
       settings().n_threads = threads;
       EXPECT_TRUE(read(text) == matrix.expected) << "order " << order << ", threads " << threads;
     }
   }
   settings() = before;
+}
+
+/// A cell, a gene and a value, the first two from 0.
+using Entry = std::array<std::int64_t, 3>;
+
+std::string text_of(std::int64_t n_genes, std::int64_t n_cells, const std::vector<Entry>& entries) {
+  std::string text = std::string(kBanner) + std::to_string(n_genes) + " " + std::to_string(n_cells) + " " +
+                     std::to_string(entries.size()) + "\n";
+  for (const auto& [cell, gene, value] : entries)
+    text += std::to_string(gene + 1) + " " + std::to_string(cell + 1) + " " + std::to_string(value) + "\n";
+  return text;
+}
+
+CsrBlock rows_of(std::int64_t n_cells, const std::vector<Entry>& entries) {
+  std::map<std::pair<std::int64_t, std::int64_t>, std::int64_t> sums;
+  for (const auto& [cell, gene, value] : entries) sums[{cell, gene}] += value;
+  CsrBlock rows;
+  rows.clear();
+  for (const auto& [place, sum] : sums) {
+    if (sum == 0) continue;
+    while (rows.n_rows() <= place.first) rows.indptr.push_back(rows.indptr.back());
+    ++rows.indptr.back();
+    rows.indices.push_back(static_cast<std::int32_t>(place.second));
+    rows.values.push_back(static_cast<float>(sum));
+  }
+  rows.indptr.resize(static_cast<std::size_t>(n_cells) + 1, rows.indptr.back());
+  return rows;
+}
+
+/// Orders in which a file may hold its entries; some break off on the way.
+std::vector<std::pair<std::string, std::vector<Entry>>> orders_of(std::vector<Entry> entries) {
+  const auto by = [](std::size_t first, std::size_t second) {
+    return [first, second](const Entry& a, const Entry& b) {
+      return std::pair(a[first], a[second]) < std::pair(b[first], b[second]);
+    };
+  };
+  std::vector<std::pair<std::string, std::vector<Entry>>> orders;
+  std::ranges::stable_sort(entries, by(0, 1));
+  orders.emplace_back("by cell", entries);
+  const auto half = entries.begin() + std::ssize(entries) / 2;
+  std::rotate(entries.begin(), half, entries.end());
+  orders.emplace_back("by cell, halves exchanged", entries);
+  std::ranges::stable_sort(entries, by(0, 0));
+  std::ranges::reverse(entries);
+  std::ranges::stable_sort(entries, by(0, 0));
+  orders.emplace_back("by cell, genes descending", entries);
+  std::ranges::shuffle(entries.begin() + std::ssize(entries) * 2 / 3, entries.end(), std::mt19937(3));
+  orders.emplace_back("by cell at first, then none", entries);
+  std::ranges::stable_sort(entries, by(1, 0));
+  orders.emplace_back("by gene", entries);
+  std::ranges::shuffle(entries, std::mt19937(1));
+  orders.emplace_back("none", entries);
+  return orders;
+}
+
+TEST_F(MatrixMarket, AnyOrderGivesTheSameRowsWithAnyNumberOfThreads) {
+  struct Shape {
+    std::int64_t n_genes, n_cells, n_entries;
+  };
+  const Settings before = settings();
+  // The second is so wide and high that its entries wait in another form.
+  for (const auto& [n_genes, n_cells, n_entries] : {Shape{700, 900, 120000}, Shape{15000000, 600000, 140000}}) {
+    std::mt19937 random(5);
+    std::vector<Entry> entries;
+    const auto below = [&](std::int64_t limit) { return static_cast<std::int64_t>(random() % limit); };
+    while (std::ssize(entries) < n_entries) {
+      // Rows and columns of which some are empty, and a few long ones.
+      const std::int64_t cell = below(8) == 0 ? n_cells / 2 : below(n_cells) / 3 * 3;
+      const std::int64_t gene = below(n_genes - 1) / 2 * 2;
+      entries.push_back({cell, gene, below(50) == 0 ? 0 : 1 + below(3000)});
+      if (below(10) == 0) entries.push_back({cell, gene, below(2) == 0 ? 7 : -entries.back()[2]});
+    }
+    const CsrBlock expected = rows_of(n_cells, entries);
+    for (const auto& [name, ordered] : orders_of(entries)) {
+      testing::write_bytes(path_, text_of(n_genes, n_cells, ordered));
+      for (const int threads : {1, 2, 7}) {
+        SCOPED_TRACE(name + ", threads " + std::to_string(threads) + ", cells " + std::to_string(n_cells));
+        settings().n_threads = threads;
+        const auto matrix = read_matrix_market(path_);
+        CsrBlock rows;
+        matrix->read_rows(0, n_cells, rows);
+        EXPECT_TRUE(rows.indptr == expected.indptr);
+        EXPECT_TRUE(rows.indices == expected.indices);
+        EXPECT_TRUE(rows.values == expected.values);
+        EXPECT_EQ(matrix->info().n_stored, std::ssize(expected.values));
+      }
+    }
+  }
+  settings() = before;
+}
+
+TEST_F(MatrixMarket, ValuesOfOnePlaceAddUpInTheOrderOfTheFile) {
+  // In another order or in floats the sum would be another. Short rows and long ones are sorted in different ways.
+  const float sum = static_cast<float>(1e17F + 3.0 - 1e17F);
+  ASSERT_NE(sum, 3);
+  for (const int n_genes : {3, 300}) {
+    std::string entries;
+    for (int gene = n_genes; gene > 2; --gene) entries += std::to_string(gene) + " 1 1\n";
+    const std::string sizes = std::to_string(n_genes) + " 1 " + std::to_string(n_genes + 1) + "\n";
+    const Table table =
+        read("%%MatrixMarket matrix coordinate real general\n" + sizes + entries + "2 1 1e17\n2 1 3\n2 1 -1e17\n");
+    EXPECT_EQ(table[0][1], sum) << n_genes;
+    EXPECT_EQ(table[0][2], 1) << n_genes;
+  }
+}
+
+TEST_F(MatrixMarket, LinesAtTheBordersOfTheQuickWayAreReadTheSame) {
+  // Numbers of eight and nine digits, lines of 31 bytes and of more.
+  EXPECT_EQ(read(std::string(kBanner) + "3 2 4\n00000001 00000001 12345678\n2 1 123456789\n000000003 2 4\n"
+                                        "00000000000000003 00000000002 00000000005\n"),
+            (Table{{12345678, 123456789.F, 0}, {0, 0, 9}}));
+  for (const char* bad : {"1:1 1", "1 1 /", "1 1;1", "1 1 1:", "1/ 1 1", "1\t1\t", " 1 1", "1 1 1\v"})
+    EXPECT_IN("line 3", refusal(std::string(kBanner) + "3 2 1\n" + bad + "\n")) << bad;
+}
+
+TEST_F(MatrixMarket, TooFewAndTooManyEntriesAreErrorsInAnyOrder) {
+  std::vector<Entry> entries;
+  for (std::int64_t at = 0; at < 40000; ++at) entries.push_back({at * 7 % 1000, at % 300, 1});
+  for (const auto& [name, ordered] : orders_of(entries)) {
+    const std::string text = text_of(300, 1000, ordered);
+    const std::size_t at = text.find(" 40000\n");
+    EXPECT_IN("ends after 40,000 entries", refusal(std::string(text).replace(at, 7, " 40001\n"))) << name;
+    EXPECT_IN("behind the 39,999 entries", refusal(std::string(text).replace(at, 7, " 39999\n"))) << name;
+  }
 }
 
 TEST_F(MatrixMarket, LinesFarDownAreNumberedRightly) {

@@ -17,7 +17,8 @@ struct MatrixMarketOptions {
 
 /// The counts of a Matrix Market file, compressed or not: coordinate format, with integer, real or pattern values
 /// (then every entry is 1) and general symmetry. Entries may come in any order; those of the same place add up.
-/// The matrix is held in memory, at 8 bytes an entry; rows of it are cells.
+/// The matrix is held in memory, at 8 bytes an entry; rows of it are cells. A file that is not ordered by cell needs
+/// twice that while it is read (20 bytes an entry where cells times genes are beyond 2^42).
 /// @throws FormatError that names the line: damaged, or of a kind that holds no counts (array, complex, symmetric)
 std::unique_ptr<MatrixReader> read_matrix_market(const std::string& path, const MatrixMarketOptions& options = {});
 

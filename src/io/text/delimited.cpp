@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <utility>
 
@@ -48,7 +49,9 @@ struct BadField {
 struct ParsedRows {
   std::vector<std::string> names{};
   std::vector<std::vector<std::string>> annotations{};  ///< one list a column
-  EntryBatch entries{};                                 ///< lines (from 0) as cells, columns as genes
+  std::vector<std::int32_t> lines{};                    ///< of the entries, from 0
+  std::vector<std::int32_t> counts{};                   ///< of the entries: which of the counts of their line
+  std::vector<float> values{};
   std::int64_t n_rows = 0;
   std::int64_t n_lines = 0;
   std::optional<BadField> bad{};
@@ -135,9 +138,9 @@ class RowParser {
   }
 
   void add(std::size_t column, float value) {
-    out_.entries.cells.push_back(static_cast<std::int32_t>(out_.n_rows));
-    out_.entries.genes.push_back(static_cast<std::int32_t>(column));
-    out_.entries.values.push_back(value);
+    out_.lines.push_back(static_cast<std::int32_t>(out_.n_rows));
+    out_.counts.push_back(static_cast<std::int32_t>(column));
+    out_.values.push_back(value);
   }
 
   /// A count that is not mere digits. Returns where the field ends, or nullptr when it is none.
@@ -187,7 +190,7 @@ class DelimitedFile {
   std::vector<std::string> rows_;
   std::vector<std::vector<std::string>> annotations_;
   std::int64_t n_rows_ = 0;
-  EntryAssembler assembler_;
+  std::optional<EntryAssembler> assembler_;  ///< once the columns are known
 
   [[noreturn]] void fail(std::int64_t line, std::string problem, std::string remedy = "") const {
     blocks_.stream().fail("line " + std::to_string(line), std::move(problem), std::move(remedy));
@@ -284,9 +287,12 @@ class DelimitedFile {
   void read_rows() {
     std::vector<TextBlock> blocks(kBlocksAtOnce);
     std::vector<ParsedRows> parsed(kBlocksAtOnce);
+    const auto n_counts = static_cast<std::int64_t>(layout_.n_counts);
+    assembler_.emplace(ExpectedEntries{.n_cells = options_.gene_by_cell ? n_counts : kMaxRows,
+                                       .n_genes = options_.gene_by_cell ? kMaxRows : n_counts});
     if (!rest_.empty()) {
       const RowParser first(layout_, rest_, parsed[0]);
-      take(parsed[0]);
+      take({parsed.data(), 1});
     }
     while (const std::size_t count = blocks_.next_batch(blocks)) {
       throw_if_interrupted();
@@ -294,18 +300,27 @@ class DelimitedFile {
         const RowParser parser(layout_, blocks[static_cast<std::size_t>(at)].text(),
                                parsed[static_cast<std::size_t>(at)]);
       });
-      for (std::size_t at = 0; at < count; ++at) take(parsed[at]);
+      take({parsed.data(), count});
     }
   }
 
-  void take(ParsedRows& parsed) {
+  void take(std::span<ParsedRows> blocks) {
+    std::vector<EntryView> entries;
+    for (ParsedRows& parsed : blocks) {
+      take_rows(parsed);
+      if (options_.gene_by_cell)
+        entries.push_back({parsed.counts, parsed.lines, parsed.values});
+      else
+        entries.push_back({parsed.lines, parsed.counts, parsed.values});
+    }
+    assembler_->append(entries);
+  }
+
+  void take_rows(ParsedRows& parsed) {
     if (parsed.bad) fail_at(*parsed.bad);
     if (n_rows_ + parsed.n_rows > kMaxRows)
       fail(line_ + parsed.n_lines, "is beyond the " + with_thousands(kMaxRows) + " lines that are supported");
-    for (std::int32_t& row : parsed.entries.cells) row += static_cast<std::int32_t>(n_rows_);
-    // The parser calls lines cells.
-    if (options_.gene_by_cell) std::swap(parsed.entries.cells, parsed.entries.genes);
-    assembler_.append(parsed.entries);
+    for (std::int32_t& line : parsed.lines) line += static_cast<std::int32_t>(n_rows_);
     std::move(parsed.names.begin(), parsed.names.end(), std::back_inserter(rows_));
     for (std::size_t at = 0; at < annotations_.size(); ++at)
       std::move(parsed.annotations[at].begin(), parsed.annotations[at].end(), std::back_inserter(annotations_[at]));
@@ -339,7 +354,7 @@ class DelimitedFile {
                     .n_cols = file.var.n_rows(),
                     .value_type = "text",
                     .path = "table"};
-    CsrBlock rows = assembler_.finish(info.n_rows, info.n_cols);
+    CsrBlock rows = assembler_->finish(info.n_rows);
     info.n_stored = std::ssize(rows.values);
     file.counts = memory_matrix(std::move(info), std::move(rows));
     return file;

@@ -15,7 +15,7 @@
 namespace scvi::io {
 namespace {
 
-constexpr std::size_t kBlockBytes = std::size_t{512} << 10;
+constexpr std::size_t kBlockBytes = std::size_t{256} << 10;
 /// Text that is read ahead, and that is handed out at once.
 constexpr std::size_t kBytesAhead = 16 * kBlockBytes;
 /// Larger blocks, made for a huge line, are not kept.

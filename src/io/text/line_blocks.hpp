@@ -17,7 +17,7 @@ namespace scvi::io {
 /// Whole lines of text. The last line ends with \n too, and behind it are kPadding zeros that may be read.
 class TextBlock {
  public:
-  static constexpr std::size_t kPadding = 16;
+  static constexpr std::size_t kPadding = 32;
   std::string_view text() const { return {bytes_.data() + begin_, end_ - begin_}; }
 
  private:
@@ -27,7 +27,7 @@ class TextBlock {
   std::size_t end_ = 0;
 };
 
-/// Cuts a stream into blocks of lines, of about 512 kB each. Another thread reads (and unpacks) ahead while the
+/// Cuts a stream into blocks of lines, of about 256 kB each. Another thread reads (and unpacks) ahead while the
 /// blocks are parsed, unless the settings allow for one thread only. The cut depends on the content alone.
 class LineBlocks {
  public:

@@ -7,7 +7,9 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <memory>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -24,7 +26,7 @@ namespace scvi::io {
 namespace {
 
 /// Blocks that are parsed before their entries are put together.
-constexpr std::size_t kBlocksAtOnce = 8;
+constexpr std::size_t kBlocksAtOnce = 16;
 
 enum class Field { integer, real, pattern };
 
@@ -62,9 +64,40 @@ struct BadLine {
   std::string problem{};
 };
 
+/// Room for entries. It is not cleared, and what has been taken once is used again.
+class EntryBuffer {
+ public:
+  /// Makes room for so many, without keeping any.
+  void require(std::size_t count) {
+    size_ = 0;
+    if (count <= room_) return;
+    rows_ = std::make_unique_for_overwrite<std::int32_t[]>(count);
+    cols_ = std::make_unique_for_overwrite<std::int32_t[]>(count);
+    values_ = std::make_unique_for_overwrite<float[]>(count);
+    room_ = count;
+  }
+  std::int32_t* rows() { return rows_.get(); }
+  std::int32_t* cols() { return cols_.get(); }
+  float* values() { return values_.get(); }
+  void set_size(std::size_t size) { size_ = size; }
+  std::size_t size() const { return size_; }
+  EntryView view(bool gene_by_cell) const {
+    const std::span<const std::int32_t> rows(rows_.get(), size_);
+    const std::span<const std::int32_t> cols(cols_.get(), size_);
+    return {gene_by_cell ? cols : rows, gene_by_cell ? rows : cols, {values_.get(), size_}};
+  }
+
+ private:
+  std::unique_ptr<std::int32_t[]> rows_;
+  std::unique_ptr<std::int32_t[]> cols_;
+  std::unique_ptr<float[]> values_;
+  std::size_t room_ = 0;
+  std::size_t size_ = 0;
+};
+
 /// The entries of one block.
 struct ParsedBlock {
-  EntryBatch entries{};
+  EntryBuffer entries{};
   std::int64_t n_lines = 0;
   std::optional<BadLine> bad{};
 };
@@ -72,27 +105,23 @@ struct ParsedBlock {
 /// Reads the lines of a block; one parser serves all threads.
 class EntryParser {
  public:
-  EntryParser(const Header& header, bool gene_by_cell) : header_(header), gene_by_cell_(gene_by_cell) {}
+  explicit EntryParser(const Header& header) : header_(header) {}
 
   void parse(std::string_view text, ParsedBlock& out) const {
-    out.entries.clear();
     out.bad.reset();
     out.n_lines = 0;
     const char* at = text.data();
     const char* const end = at + text.size();
-    // Sizes of the shortest possible lines, so that nothing is checked or moved within the loop.
+    // For the shortest possible lines, so that nothing is checked or moved within the loop.
     constexpr std::size_t kShortestLine = 4;
-    const std::size_t most = text.size() / kShortestLine + 1;
-    EntryBatch& entries = out.entries;
-    entries.cells.resize(most);
-    entries.genes.resize(most);
-    entries.values.resize(most);
-    std::int32_t* const rows = gene_by_cell_ ? entries.genes.data() : entries.cells.data();
-    std::int32_t* const cols = gene_by_cell_ ? entries.cells.data() : entries.genes.data();
+    out.entries.require(text.size() / kShortestLine + 1);
+    std::int32_t* const rows = out.entries.rows();
+    std::int32_t* const cols = out.entries.cols();
+    float* const values = out.entries.values();
     std::size_t count = 0;
     while (at < end) {
       ++out.n_lines;
-      const char* const next = parse_line(at, rows[count], cols[count], entries.values[count]);
+      const char* const next = parse_line(at, rows[count], cols[count], values[count]);
       if (next != nullptr) {
         ++count;
         at = next;
@@ -107,20 +136,30 @@ class EntryParser {
       }
       at = line_end + 1;
     }
-    entries.cells.resize(count);
-    entries.genes.resize(count);
-    entries.values.resize(count);
+    out.entries.set_size(count);
   }
 
  private:
   Header header_;
-  bool gene_by_cell_;
 
   /// Where the next line begins, or nullptr when this is no good entry. @pre the text ends with \n
   const char* parse_line(const char* at, std::int32_t& row, std::int32_t& col, float& value) const {
+    if (header_.field == Field::pattern) return parse_any_line(at, row, col, value);
+    std::array<std::uint64_t, 3> numbers;
+    const char* const next = parse_plain_line(at, numbers);
+    // As unsigned, one comparison finds zero as well.
+    if (next == nullptr || numbers[0] - 1 >= static_cast<std::uint64_t>(header_.n_rows) ||
+        numbers[1] - 1 >= static_cast<std::uint64_t>(header_.n_cols))
+      return parse_any_line(at, row, col, value);
+    row = static_cast<std::int32_t>(numbers[0] - 1);
+    col = static_cast<std::int32_t>(numbers[1] - 1);
+    value = static_cast<float>(static_cast<std::int32_t>(numbers[2]));
+    return next;
+  }
+
+  const char* parse_any_line(const char* at, std::int32_t& row, std::int32_t& col, float& value) const {
     std::uint64_t number = 0;
     at = parse_digits(skip_blanks(at), number);
-    // As unsigned, one comparison finds zero as well.
     if (at == nullptr || !is_blank(*at) || number - 1 >= static_cast<std::uint64_t>(header_.n_rows)) return nullptr;
     row = static_cast<std::int32_t>(number - 1);
     at = parse_digits(skip_blanks(at), number);
@@ -198,7 +237,7 @@ class MatrixMarketFile {
                     .n_cols = gene_by_cell_ ? header_.n_rows : header_.n_cols,
                     .value_type = header_.field == Field::real ? "real" : "integer",
                     .path = blocks_.stream().place("matrix")};
-    CsrBlock rows = assembler_.finish(info.n_rows, info.n_cols);
+    CsrBlock rows = assembler_->finish(info.n_rows);
     info.n_stored = std::ssize(rows.values);
     return memory_matrix(std::move(info), std::move(rows));
   }
@@ -207,7 +246,7 @@ class MatrixMarketFile {
   LineBlocks blocks_;
   bool gene_by_cell_;
   Header header_;
-  EntryAssembler assembler_;
+  std::optional<EntryAssembler> assembler_;  ///< once the header is known
   TextBlock block_;
   std::string_view rest_;  ///< what of block_ has not been used
   std::int64_t line_ = 0;
@@ -282,23 +321,26 @@ class MatrixMarketFile {
         fail(line_, "claims a matrix of " + with_thousands(header_.n_rows) + " x " + with_thousands(header_.n_cols) +
                         ", far more than a file of " + format_bytes(static_cast<double>(stored)) + " holds");
     // A packed file takes two bytes an entry or more.
-    assembler_.reserve(std::min(header_.n_entries, std::max(kAlwaysAllowed / 16, stored)));
+    assembler_.emplace(
+        ExpectedEntries{.n_cells = gene_by_cell_ ? header_.n_cols : header_.n_rows,
+                        .n_genes = gene_by_cell_ ? header_.n_rows : header_.n_cols,
+                        .n_entries = std::min(header_.n_entries, std::max(kAlwaysAllowed / 16, stored))});
   }
 
   void read_entries() {
-    const EntryParser parser(header_, gene_by_cell_);
+    const EntryParser parser(header_);
     std::vector<TextBlock> blocks(kBlocksAtOnce);
     std::vector<ParsedBlock> parsed(kBlocksAtOnce);
     if (!rest_.empty()) {
       parser.parse(rest_, parsed[0]);
-      take(parsed[0]);
+      take({parsed.data(), 1});
     }
     while (const std::size_t count = blocks_.next_batch(blocks)) {
       throw_if_interrupted();
       parallel_for(static_cast<std::int64_t>(count), 1, [&](std::int64_t at, std::int64_t) {
         parser.parse(blocks[static_cast<std::size_t>(at)].text(), parsed[static_cast<std::size_t>(at)]);
       });
-      for (std::size_t at = 0; at < count; ++at) take(parsed[at]);
+      take({parsed.data(), count});
     }
     if (n_read_ < header_.n_entries)
       blocks_.stream().fail(
@@ -307,14 +349,22 @@ class MatrixMarketFile {
           "the file is cut short: get it anew");
   }
 
-  void take(const ParsedBlock& parsed) {
-    n_read_ += parsed.entries.size();
+  void take(std::span<const ParsedBlock> blocks) {
+    std::vector<EntryView> entries;
+    for (const ParsedBlock& parsed : blocks) {
+      check(parsed);
+      line_ += parsed.n_lines;
+      entries.push_back(parsed.entries.view(gene_by_cell_));
+    }
+    assembler_->append(entries);
+  }
+
+  void check(const ParsedBlock& parsed) {
+    n_read_ += static_cast<std::int64_t>(parsed.entries.size());
     if (n_read_ > header_.n_entries)
       fail(line_ + parsed.n_lines, "comes behind the " + with_thousands(header_.n_entries) + " entries announced",
            "the file is damaged: get it anew");
     if (parsed.bad) fail(line_ + parsed.bad->line, parsed.bad->problem);
-    line_ += parsed.n_lines;
-    assembler_.append(parsed.entries);
   }
 };
 

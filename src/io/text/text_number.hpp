@@ -2,7 +2,12 @@
 
 // Numbers in text, as fast as they can be had.
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <charconv>
 #include <cstdint>
@@ -15,6 +20,14 @@
 #include "line_blocks.hpp"
 
 namespace scvi::io {
+
+/// The value of the first `length` characters, all digits, of eight in a word. @pre length is 1..8, little-endian
+inline std::uint64_t value_of_digits(std::uint64_t word, int length) {
+  word <<= (8 - length) * 8;
+  word = (word & 0x0F0F0F0F0F0F0F0F) * 2561 >> 8;
+  word = (word & 0x00FF00FF00FF00FF) * 6553601 >> 16;
+  return (word & 0x0000FFFF0000FFFF) * 42949672960001 >> 32;
+}
 
 /// Reads digits at `at`, at most 18 of them. Returns where they end, or nullptr when there are none or too many.
 /// @pre eight bytes from any place of the text on may be read (TextBlock::kPadding)
@@ -32,10 +45,7 @@ inline const char* parse_digits(const char* at, std::uint64_t& value) {
     const std::uint64_t other = ((word & kHigh) ^ kZeros) | (((word + 0x0606060606060606) & kHigh) ^ kZeros);
     const int length = other == 0 ? 8 : std::countr_zero(other) / 8;
     if (length == 0) return nullptr;
-    word <<= (8 - length) * 8;
-    word = (word & 0x0F0F0F0F0F0F0F0F) * 2561 >> 8;
-    word = (word & 0x00FF00FF00FF00FF) * 6553601 >> 16;
-    value = (word & 0x0000FFFF0000FFFF) * 42949672960001 >> 32;
+    value = value_of_digits(word, length);
     at += length;
     if (length < 8) return at;
   }
@@ -45,6 +55,40 @@ inline const char* parse_digits(const char* at, std::uint64_t& value) {
   }
   return at == begin ? nullptr : at;
 }
+
+/// Reads "12 345 6\n": three numbers of up to eight digits with a blank between them. Returns where the next line
+/// begins, or nullptr for any other line, whether good or bad.
+/// @pre 32 bytes from any place of the text on may be read (TextBlock::kPadding)
+#ifdef __SSE2__
+inline const char* parse_plain_line(const char* at, std::array<std::uint64_t, 3>& numbers) {
+  static_assert(TextBlock::kPadding >= 32);
+  const auto others = [](const char* from) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+    const __m128i above_zero = _mm_sub_epi8(bytes, _mm_set1_epi8('0'));
+    const __m128i is_other = _mm_cmpeq_epi8(_mm_max_epu8(above_zero, _mm_set1_epi8(10)), above_zero);
+    return static_cast<std::uint32_t>(_mm_movemask_epi8(is_other));
+  };
+  // One bit for each byte that is no digit: no number waits until the end of the one before it is known.
+  std::uint32_t mask = others(at) | others(at + 16) << 16;
+  constexpr std::array<char, 3> kEnds = {' ', ' ', '\n'};
+  const char* number = at;
+  for (std::size_t column = 0; column < numbers.size(); ++column) {
+    const char* const end = at + std::countr_zero(mask);
+    mask &= mask - 1;
+    const auto length = static_cast<std::uint64_t>(end - number);
+    if (length - 1 >= sizeof(std::uint64_t) || *end != kEnds[column]) return nullptr;
+    std::uint64_t word = 0;
+    std::memcpy(&word, number, sizeof word);
+    numbers[column] = value_of_digits(word, static_cast<int>(length));
+    number = end + 1;
+  }
+  return number;
+}
+#else
+inline const char* parse_plain_line(const char*, std::array<std::uint64_t, 3>&) {
+  return nullptr;
+}
+#endif
 
 /// A whole text as a number: "12", "-1.5", "+3e2", "nan". Returns false when it is none.
 inline bool parse_real(std::string_view text, double& value) {
