@@ -1,0 +1,265 @@
+// The operations that models are made of, held against the same in LibTorch's operations in float64.
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+#include <torch/types.h>
+
+#include "scvi/core/error.hpp"
+#include "scvi/core/settings.hpp"
+#include "scvi/distribution/count.hpp"
+#include "scvi/distribution/divergence.hpp"
+#include "scvi/kernel/count_heads.hpp"
+#include "scvi/kernel/fully_connected.hpp"
+#include "scvi/kernel/latent_draw.hpp"
+
+namespace scvi::kernel {
+namespace {
+
+constexpr std::int64_t kRows = 7, kGenes = 37, kHidden = 11;
+
+at::Tensor counts_like(double density) {
+  return torch::rand({kRows, kGenes}).lt(density).to(at::kFloat) * torch::randint(1, 30, {kRows, kGenes});
+}
+
+at::Tensor wide(const at::Tensor& tensor) {
+  return tensor.detach().to(at::kDouble).requires_grad_(tensor.requires_grad());
+}
+
+void expect_close(const at::Tensor& ours, const at::Tensor& plain, const char* what) {
+  ASSERT_EQ(ours.defined(), plain.defined()) << what;
+  if (!ours.defined()) return;
+  const double scale = plain.abs().max().item<double>();
+  EXPECT_LE((ours.to(at::kDouble) - plain).abs().max().item<double>(), 2e-5 * scale + 1e-6) << what;
+}
+
+LayerInput input_of(const at::Tensor& counts, bool sparse) {
+  return sparse ? LayerInput(sparse_rows(counts), [counts] { return counts; }) : LayerInput(counts);
+}
+
+/// The layer in plain operations.
+at::Tensor plain_layer(const at::Tensor& x, const FullyConnected& layer, const at::Tensor& weight,
+                       const at::Tensor& bias, const at::Tensor& gamma, const at::Tensor& beta) {
+  std::vector<at::Tensor> input = {x};
+  for (const auto& category : layer.categories)
+    input.push_back(at::one_hot(category.index.reshape(-1), category.n).to(x.scalar_type()));
+  at::Tensor h = at::linear(at::cat(input, 1), weight, bias);
+  if (layer.batch_norm) {
+    const auto& norm = *layer.batch_norm;
+    h = at::batch_norm(h, gamma, beta, norm.running_mean.to(at::kDouble), norm.running_var.to(at::kDouble),
+                       norm.training, norm.momentum, norm.eps, false);
+  }
+  if (layer.relu) h = at::relu(h);
+  if (!layer.dropout_draws.defined()) return h;
+  return h * (layer.dropout_draws >= layer.dropout_rate) / (1 - layer.dropout_rate);
+}
+
+struct LayerCase {
+  bool sparse, categories, norm, training, relu, dropout;
+};
+
+class FusedLayer : public ::testing::TestWithParam<LayerCase> {};
+
+TEST_P(FusedLayer, EqualsItsPartsAndTheirGradients) {
+  torch::manual_seed(5);
+  const LayerCase what = GetParam();
+  const at::Tensor x = what.sparse ? counts_like(0.2) : torch::randn({kRows, kGenes}).requires_grad_(true);
+  const std::int64_t n_in = kGenes + (what.categories ? 5 : 0);
+  const at::Tensor bias = torch::randn({kHidden}).requires_grad_(true);
+  const at::Tensor gamma = torch::randn({kHidden}).requires_grad_(true);
+  const at::Tensor beta = torch::randn({kHidden}).requires_grad_(true);
+  FullyConnected layer{
+      .weight = input_major(torch::randn({kHidden, n_in})).requires_grad_(true), .bias = bias, .relu = what.relu};
+  if (what.categories) {
+    layer.categories = {{torch::randint(0, 2, {kRows, 1}), 2}, {torch::randint(0, 3, {kRows, 1}), 3}};
+  }
+  if (what.norm) {
+    layer.batch_norm = FullyConnected::BatchNorm{.weight = gamma,
+                                                 .bias = beta,
+                                                 .running_mean = torch::randn({kHidden}),
+                                                 .running_var = torch::rand({kHidden}) + 0.5,
+                                                 .training = what.training};
+  }
+  if (what.dropout) layer.dropout_draws = torch::rand({kRows, kHidden}), layer.dropout_rate = 0.3;
+  const LayerInput input = input_of(x, what.sparse);
+  ASSERT_TRUE(can_fuse(input, layer));
+
+  const at::Tensor x2 = wide(x), weight2 = wide(layer.weight), bias2 = wide(bias), gamma2 = wide(gamma),
+                   beta2 = wide(beta);
+  const at::Tensor plain = plain_layer(x2, layer, weight2, bias2, gamma2, beta2);
+  const at::Tensor ours = fully_connected(input, layer);
+  expect_close(ours, plain, "output");
+  const at::Tensor direction = torch::randn({kRows, kHidden});
+  (ours * direction).sum().backward();
+  (plain * direction.to(at::kDouble)).sum().backward();
+  expect_close(layer.weight.grad(), weight2.grad(), "weight");
+  EXPECT_EQ(layer.weight.grad().strides(), layer.weight.strides());
+  expect_close(bias.grad(), bias2.grad(), "bias");
+  expect_close(x.grad(), x2.grad(), "input");
+  if (what.norm) {
+    expect_close(gamma.grad(), gamma2.grad(), "gamma");
+    expect_close(beta.grad(), beta2.grad(), "beta");
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, FusedLayer,
+                         ::testing::Values(LayerCase{true, false, true, true, true, true},
+                                           LayerCase{true, true, true, false, true, false},
+                                           LayerCase{true, false, false, false, false, false},
+                                           LayerCase{false, true, true, true, true, true},
+                                           LayerCase{false, false, true, false, true, false},
+                                           LayerCase{false, true, false, false, true, true},
+                                           LayerCase{false, false, false, false, false, false}));
+
+TEST(FusedLayer, RefusesACategoryOutOfRange) {
+  FullyConnected layer{.weight = input_major(torch::randn({3, kGenes + 2}))};
+  layer.categories = {{at::full({kRows, 1}, 2, at::kLong), 2}};
+  EXPECT_THROW(fully_connected(torch::randn({kRows, kGenes}), layer), InputError);
+}
+
+TEST(FusedLayer, LeavesOtherTypesLayoutsAndTheOtherRoadAlone) {
+  const FullyConnected layer{.weight = input_major(torch::randn({3, kGenes}))};
+  EXPECT_TRUE(can_fuse(torch::randn({kRows, kGenes}), layer));
+  EXPECT_FALSE(can_fuse(torch::randn({2, kRows, kGenes}), layer));
+  EXPECT_FALSE(can_fuse(torch::randn({kRows, kGenes}).to(at::kDouble), layer));
+  EXPECT_FALSE(can_fuse(torch::randn({kRows, kGenes}), {.weight = torch::randn({3, kGenes})}));
+  settings().kernel = KernelRoad::aten;
+  EXPECT_FALSE(can_fuse(torch::randn({kRows, kGenes}), layer));
+  settings().kernel = KernelRoad::fused;
+}
+
+TEST(LatentDraw, EqualsItsPartsAndTheirGradients) {
+  torch::manual_seed(6);
+  for (const bool with_prior : {false, true}) {
+    const at::Tensor mean = torch::randn({kRows, 4}).requires_grad_(true);
+    const at::Tensor raw = torch::randn({kRows, 4}).requires_grad_(true);
+    const at::Tensor eps = torch::randn({kRows, 4});
+    const at::Tensor prior_mean = with_prior ? torch::randn({kRows, 1}) : at::Tensor();
+    const at::Tensor prior_variance = with_prior ? torch::rand({kRows, 1}) + 0.2 : at::Tensor();
+    const LatentDraw ours = latent_draw(mean, raw, eps, 1e-4, prior_mean, prior_variance);
+    const at::Tensor mean2 = wide(mean), raw2 = wide(raw);
+    const at::Tensor variance = raw2.exp() + 1e-4;
+    const at::Tensor z = mean2 + variance.sqrt() * eps;
+    const at::Tensor kl =
+        (with_prior ? kl_normal(mean2, variance, prior_mean.to(at::kDouble), prior_variance.to(at::kDouble))
+                    : kl_standard_normal(mean2, variance))
+            .sum(1);
+    expect_close(ours.z, z, "z");
+    expect_close(ours.kl, kl, "kl");
+    const at::Tensor dz = torch::randn({kRows, 4}), dkl = torch::randn({kRows});
+    ((ours.z * dz).sum() + (ours.kl * dkl).sum()).backward();
+    ((z * dz).sum() + (kl * dkl).sum()).backward();
+    expect_close(mean.grad(), mean2.grad(), "mean");
+    expect_close(raw.grad(), raw2.grad(), "raw variance");
+  }
+}
+
+/// The loss of the heads in plain operations of float64.
+at::Tensor plain_nll(const at::Tensor& hidden, const at::Tensor& library, const std::vector<at::Tensor>& parameters,
+                     const CountHeads& heads, const at::Tensor& counts) {
+  const at::Tensor mean = at::exp(library) * at::softmax(at::linear(hidden, parameters[0], parameters[1]), -1);
+  if (heads.likelihood == CountLikelihood::poisson) return -Poisson{mean}.log_prob(counts).sum(-1);
+  at::Tensor log_theta = heads.r_weight.defined() ? at::linear(hidden, parameters[4], parameters[5]) : parameters[6];
+  if (heads.category.defined()) log_theta = log_theta.index_select(0, heads.category.reshape(-1));
+  if (heads.likelihood == CountLikelihood::nb)
+    return -NegativeBinomial{mean, log_theta.exp()}.log_prob(counts).sum(-1);
+  const at::Tensor dropout = at::linear(hidden, parameters[2], parameters[3]);
+  return -ZeroInflatedNegativeBinomial{mean, log_theta.exp(), dropout}.log_prob(counts).sum(-1);
+}
+
+enum class Form { shared, by_category, per_cell };
+
+class FusedHeads : public ::testing::TestWithParam<std::tuple<CountLikelihood, Form, bool>> {};
+
+TEST_P(FusedHeads, EqualTheirPartsAndTheirGradients) {
+  torch::manual_seed(7);
+  const auto [likelihood, form, same_weights] = GetParam();
+  const auto parameter = [](at::IntArrayRef shape) { return (0.4 * torch::randn(shape)).requires_grad_(true); };
+  const at::Tensor hidden = torch::randn({kRows, kHidden}).requires_grad_(true);
+  const at::Tensor library = (torch::randn({kRows, 1}) + 5).requires_grad_(true);
+  const at::Tensor counts = counts_like(0.4);
+  CountHeads heads{
+      .likelihood = likelihood, .scale_weight = parameter({kGenes, kHidden}), .scale_bias = parameter({kGenes})};
+  if (likelihood == CountLikelihood::zinb) {
+    heads.dropout_weight = parameter({kGenes, kHidden});
+    heads.dropout_bias = parameter({kGenes});
+  }
+  if (likelihood != CountLikelihood::poisson) {
+    if (form == Form::per_cell) heads.r_weight = parameter({kGenes, kHidden}), heads.r_bias = parameter({kGenes});
+    if (form == Form::shared) heads.log_theta = parameter({kGenes});
+    if (form == Form::by_category) {
+      heads.log_theta = parameter({3, kGenes});
+      heads.category = torch::randint(0, 2, {kRows, 1});
+    }
+  }
+  ASSERT_TRUE(can_fuse(hidden, library, heads));
+  const at::Tensor ours = count_heads_nll(hidden, library, heads, sparse_rows(counts));
+
+  const std::vector<at::Tensor> used = {heads.scale_weight, heads.scale_bias, heads.dropout_weight,
+                                        heads.dropout_bias, heads.r_weight,   heads.r_bias,
+                                        heads.log_theta};
+  std::vector<at::Tensor> twins;
+  for (const at::Tensor& tensor : used) twins.push_back(tensor.defined() ? wide(tensor) : at::Tensor());
+  const at::Tensor hidden2 = wide(hidden), library2 = wide(library);
+  const at::Tensor plain = plain_nll(hidden2, library2, twins, heads, counts.to(at::kDouble));
+  expect_close(ours, plain, "loss");
+  {
+    at::NoGradGuard no_grad;
+    expect_close(count_heads_nll(hidden, library, heads, sparse_rows(counts)), plain, "loss without gradients");
+  }
+
+  const at::Tensor weights = same_weights ? at::full({kRows}, 0.25F) : torch::rand({kRows});
+  (ours * weights).sum().backward();
+  (plain * weights.to(at::kDouble)).sum().backward();
+  expect_close(hidden.grad(), hidden2.grad(), "hidden");
+  expect_close(library.grad(), library2.grad(), "library");
+  for (std::size_t i = 0; i < used.size(); ++i)
+    if (used[i].defined()) expect_close(used[i].grad(), twins[i].grad(), std::to_string(i).c_str());
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, FusedHeads,
+    ::testing::Combine(::testing::Values(CountLikelihood::zinb, CountLikelihood::nb, CountLikelihood::poisson),
+                       ::testing::Values(Form::shared, Form::by_category, Form::per_cell), ::testing::Bool()));
+
+TEST(FusedHeads, RefuseACategoryOutOfRange) {
+  CountHeads heads{.likelihood = CountLikelihood::nb,
+                   .scale_weight = torch::randn({kGenes, kHidden}),
+                   .scale_bias = torch::randn({kGenes})};
+  heads.log_theta = torch::randn({2, kGenes});
+  heads.category = at::full({kRows, 1}, -1, at::kLong);
+  EXPECT_THROW(
+      count_heads_nll(torch::randn({kRows, kHidden}), torch::randn({kRows, 1}), heads, sparse_rows(counts_like(0.3))),
+      InputError);
+}
+
+TEST(CountMeansNll, EqualsTheDistributionsOverSamples) {
+  torch::manual_seed(8);
+  at::NoGradGuard no_grad;
+  const at::Tensor counts = counts_like(0.4);
+  const at::Tensor mean = torch::rand({3, kRows, kGenes}) * 10;
+  const at::Tensor dropout = torch::randn({3, kRows, kGenes});
+  const SparseRows rows = sparse_rows(counts);
+  for (const at::Tensor& theta : {torch::rand({kGenes}) + 0.1, torch::rand({kRows, kGenes}) + 0.1}) {
+    const CountMeans zinb{CountLikelihood::zinb, mean, theta, dropout};
+    ASSERT_TRUE(can_fuse(zinb, &rows));
+    const auto wide_of = [](const at::Tensor& tensor) { return tensor.to(at::kDouble); };
+    expect_close(count_means_nll(zinb, rows),
+                 -ZeroInflatedNegativeBinomial{wide_of(mean), wide_of(theta), wide_of(dropout)}
+                      .log_prob(wide_of(counts))
+                      .sum(-1),
+                 "zinb");
+    expect_close(count_means_nll({CountLikelihood::nb, mean, theta}, rows),
+                 -NegativeBinomial{wide_of(mean), wide_of(theta)}.log_prob(wide_of(counts)).sum(-1), "nb");
+  }
+  expect_close(count_means_nll({CountLikelihood::poisson, mean}, rows),
+               -Poisson{mean.to(at::kDouble)}.log_prob(counts.to(at::kDouble)).sum(-1), "poisson");
+}
+
+TEST(SparseRowsTest, KeepTheirValuesAndTakeLogarithms) {
+  const at::Tensor counts = counts_like(0.3);
+  EXPECT_TRUE(at::equal(to_dense(sparse_rows(counts)), counts));
+  EXPECT_TRUE(at::allclose(to_dense(log1p(sparse_rows(counts))), at::log1p(counts), 1e-6, 1e-7));
+}
+
+}  // namespace
+}  // namespace scvi::kernel
