@@ -116,20 +116,23 @@ class Pool {
 
   void run(Job& job, int helpers) {
     const int processors = available_processors();
+    int to_wake = 0;
     {
       const std::lock_guard lock(mutex_);
       grow(helpers);
       // Looking out would take the time of those who work if there were more threads than processors.
-      has_a_core_each_ = n_threads_ < processors;
+      lookouts_wanted_ = helpers < processors ? helpers : 0;
       job.helpers_wanted = helpers;
       jobs_.push_back(&job);
       ++posted_;
+      // Who looks out sees the job without being woken, and looks once more before it sleeps.
+      to_wake = helpers - lookouts_;
     }
-    for (int i = 0; i < helpers; ++i) work_.notify_one();
+    for (int i = 0; i < to_wake; ++i) work_.notify_one();
     job.run_chunks();
     std::unique_lock lock(mutex_);
     jobs_.remove(&job);
-    if (job.helpers_running > 0 && has_a_core_each_) {
+    if (job.helpers_running > 0 && lookouts_wanted_ > 0) {
       lock.unlock();
       look_out([&] { return job.helpers_running == 0; });
       lock.lock();
@@ -163,11 +166,13 @@ class Pool {
     std::unique_lock lock(mutex_);
     while (true) {
       Job* job = open_job();
-      if (job == nullptr && has_a_core_each_) {
+      if (job == nullptr && lookouts_ < lookouts_wanted_) {
         const std::uint64_t seen = posted_;
+        ++lookouts_;
         lock.unlock();
         look_out([&] { return posted_ != seen; });
         lock.lock();
+        --lookouts_;
       }
       work_.wait(lock, [&] { return (job = open_job()) != nullptr; });
       ++job->helpers_running;
@@ -182,7 +187,8 @@ class Pool {
   std::condition_variable work_;
   std::list<Job*> jobs_;
   std::atomic<std::uint64_t> posted_ = 0;  // jobs so far
-  std::atomic<bool> has_a_core_each_ = false;
+  int lookouts_ = 0;
+  int lookouts_wanted_ = 0;
   int n_threads_ = 0;
 };
 

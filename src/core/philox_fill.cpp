@@ -5,6 +5,8 @@
 
 #include "scvi/core/random.hpp"
 
+// Vectors whose size is only known at run time cannot stand in arrays and structures.
+#define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "philox_fill.cpp"
 #include <hwy/foreach_target.h>

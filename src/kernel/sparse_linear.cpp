@@ -214,7 +214,7 @@ HWY_EXPORT(add_row);
 HWY_EXPORT(sum_columns);
 HWY_EXPORT(log1p_range);
 
-constexpr std::int64_t kRowsPerChunk = 64;
+constexpr std::int64_t kRowsPerChunk = 32;
 constexpr std::int64_t kGenesPerChunk = 512;
 constexpr std::int64_t kColumnsPerChunk = 1024;
 constexpr std::int64_t kValuesPerChunk = 16384;
