@@ -13,8 +13,8 @@
 
 namespace scvi {
 
-/// Adam as the reference uses it. A parameter is first stepped when it first has a gradient; from then on always, with
-/// a gradient of 0 where it has none.
+/// Adam as the reference uses it. A parameter is first stepped when it first has a gradient; from then on always,
+/// with a gradient of 0 where it has none.
 class Adam {
  public:
   Adam(std::vector<std::pair<std::string, at::Tensor>> parameters, const kernel::AdamSettings& settings);
