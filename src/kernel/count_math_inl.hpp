@@ -1,0 +1,123 @@
+// Included once per instruction set, after <hwy/highway.h> and lanes_inl.hpp.
+#if defined(SCVI_KERNEL_COUNT_MATH_INL_HPP) == defined(HWY_TARGET_TOGGLE)
+#ifdef SCVI_KERNEL_COUNT_MATH_INL_HPP
+#undef SCVI_KERNEL_COUNT_MATH_INL_HPP
+#else
+#define SCVI_KERNEL_COUNT_MATH_INL_HPP
+#endif
+
+#include <cstddef>
+#include <cstdint>
+
+HWY_BEFORE_NAMESPACE();
+namespace scvi::kernel::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+inline constexpr hn::ScalableTag<float> kTag{};
+inline constexpr std::int64_t kN = HWY_LANES(float);
+using V = hn::Vec<decltype(kTag)>;
+
+/// Sums of float vectors, kept in float64.
+class DoubleSum {
+ public:
+  // A constructor of its own: GCC compiles an implied one for the baseline alone.
+  HWY_INLINE DoubleSum() : sum_(hn::Zero(kWide)) {}
+  HWY_INLINE void add(V values) {
+#if HWY_TARGET == HWY_SCALAR
+    sum_ = hn::Add(sum_, hn::PromoteTo(kWide, values));
+#else
+    sum_ = hn::Add(sum_, hn::PromoteTo(kWide, hn::LowerHalf(kHalf, values)));
+    sum_ = hn::Add(sum_, hn::PromoteTo(kWide, hn::UpperHalf(kHalf, values)));
+#endif
+  }
+  HWY_INLINE double total() const { return hn::GetLane(hn::SumOfLanes(kWide, sum_)); }
+
+ private:
+  static constexpr hn::Half<hn::ScalableTag<float>> kHalf{};
+  static constexpr hn::Rebind<double, hn::Half<hn::ScalableTag<float>>> kWide{};
+  hn::Vec<hn::Rebind<double, hn::Half<hn::ScalableTag<float>>>> sum_;
+};
+
+/// c[0] + c[1] x + c[2] x^2 + ...
+template <class D, class V, std::size_t kN>
+HWY_INLINE V polynomial(D d, V x, const float (&c)[kN]) {
+  V value = hn::Set(d, c[kN - 1]);
+  for (std::size_t i = kN - 1; i > 0; --i) value = hn::MulAdd(value, x, hn::Set(d, c[i - 1]));
+  return value;
+}
+
+/// (e^x - 1 - x) / x^2 within half of log(2) on both sides: least error of e^x, 3e-9.
+inline constexpr float kExpTail[] = {0.4999999403953552F, 0.1666651964187622F, 0.04166839644312859F,
+                                     0.008368783630430698F, 0.0013814432313665748F};
+/// (f - log(1 + f)) / f^2 from 1/sqrt(2) - 1 to sqrt(2) - 1: least relative error of log(1 + f), 4e-9.
+inline constexpr float kLogTail[] = {0.4999998807907104F,  -0.3333332538604736F,  0.25001585483551025F,
+                                     -0.20001959800720215F, 0.1660901904106140F,  -0.1418209820985794F,
+                                     0.13243749737739563F,  -0.1290290355682373F, 0.07618068158626556F};
+
+/// e^x for finite x, held between e^-87 and e^88, so that results are normal numbers.
+template <class D, class V>
+HWY_INLINE V exp_lanes(D d, V x) {
+  const hn::RebindToSigned<D> di;
+  x = hn::Min(hn::Max(x, hn::Set(d, -87.0F)), hn::Set(d, 88.0F));
+  const auto n = hn::NearestInt(hn::Mul(x, hn::Set(d, 1.44269504F)));
+  const auto k = hn::ConvertTo(d, n);
+  // The first part of log(2) has zeros at its end, so that k times it is exact.
+  auto r = hn::NegMulAdd(k, hn::Set(d, 0.693359375F), x);
+  r = hn::MulAdd(k, hn::Set(d, 2.12194440e-4F), r);
+  const auto tail = hn::MulAdd(hn::Mul(r, r), polynomial(d, r, kExpTail), r);
+  const auto scale = hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(n, hn::Set(di, 127))));
+  return hn::MulAdd(tail, scale, scale);
+}
+
+/// A positive normal number as 2^k (1 + f) with 1 + f between 1/sqrt(2) and sqrt(2).
+template <class V>
+struct Split {
+  V k, f;
+};
+
+template <class D, class V>
+HWY_INLINE Split<V> split_lanes(D d, V u) {
+  const hn::RebindToSigned<D> di;
+  const auto offset = hn::Set(di, 0x3F3504F3);  // the bits of 1/sqrt(2)
+  const auto shifted = hn::Sub(hn::BitCast(di, u), offset);
+  const auto m = hn::BitCast(d, hn::Add(hn::And(shifted, hn::Set(di, 0x007FFFFF)), offset));
+  return {hn::ConvertTo(d, hn::ShiftRight<23>(shifted)), hn::Sub(m, hn::Set(d, 1.0F))};
+}
+
+/// The logarithm of positive normal numbers.
+template <class D, class V>
+HWY_INLINE V log_lanes(D d, V u) {
+  const auto [k, f] = split_lanes(d, u);
+  const auto log_m = hn::NegMulAdd(hn::Mul(f, f), polynomial(d, f, kLogTail), f);
+  return hn::MulAdd(k, hn::Set(d, 0.6931471806F), log_m);
+}
+
+/// log(1 + y) and how far it stays below y / (1 + y) and y: both without loss where y is small.
+template <class V>
+struct Log1p {
+  V log;          ///< log(1 + y)
+  V over_ratio;   ///< log(1 + y) - y / (1 + y)
+  V under_y;      ///< y - log(1 + y)
+};
+
+/// @param u 1 + y, computed as well as can be, positive and normal
+/// @param r 1 / u
+template <class D, class V>
+HWY_INLINE Log1p<V> log1p_lanes(D d, V y, V u, V r) {
+  const auto [k, f_of_u] = split_lanes(d, u);
+  const auto near = hn::Eq(k, hn::Zero(d));
+  const auto f = hn::IfThenElse(near, y, f_of_u);
+  const auto tail = polynomial(d, f, kLogTail);
+  const auto square = hn::Mul(f, f);
+  const auto log = hn::MulAdd(k, hn::Set(d, 0.6931471806F), hn::NegMulAdd(square, tail, f));
+  // y / (1 + y) = y - y^2 / (1 + y).
+  const auto over = hn::IfThenElse(near, hn::Mul(square, hn::Sub(r, tail)), hn::NegMulAdd(y, r, log));
+  const auto under = hn::IfThenElse(near, hn::Mul(square, tail), hn::Sub(y, log));
+  return {log, over, under};
+}
+
+}  // namespace scvi::kernel::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif
