@@ -1,5 +1,5 @@
-// bench_count_nll: the fused count likelihoods with all gradients beside the same by ATen operations and autograd, for
-// 128 cells on one thread. Columns "CPU" are the ones to read on a busy machine;
+// bench_count_nll: the fused count likelihoods with all gradients beside the same by ATen operations and autograd,
+// for 128 cells on one thread. Columns "CPU" are the ones to read on a busy machine;
 // --benchmark_repetitions=N --benchmark_enable_random_interleaving=true gives medians of turns.
 
 #include <ATen/ATen.h>
@@ -147,7 +147,8 @@ void register_all() {
     sizes(benchmark::RegisterBenchmark(("fused_loss" + suffix).c_str(), fused_loss, likelihood));
     sizes(benchmark::RegisterBenchmark(("aten" + suffix).c_str(), aten, likelihood));
   }
-  for (std::int64_t left = hwy::SupportedTargets(); left != 0; left &= left - 1) {
+  // Those that kernels are compiled for.
+  for (std::int64_t left = hwy::SupportedTargets() & HWY_TARGETS; left != 0; left &= left - 1) {
     const std::int64_t target = left & -left;
     const std::string name = std::string("fused_on/zinb/") + hwy::TargetName(target);
     sizes(benchmark::RegisterBenchmark(name.c_str(), fused, CountLikelihood::zinb, target));

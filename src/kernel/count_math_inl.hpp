@@ -31,7 +31,9 @@ class DoubleSum {
     sum_ = hn::Add(sum_, hn::PromoteTo(kWide, hn::UpperHalf(kHalf, values)));
 #endif
   }
-  HWY_INLINE double total() const { return hn::GetLane(hn::SumOfLanes(kWide, sum_)); }
+  HWY_INLINE double total() const {
+    return hn::GetLane(hn::SumOfLanes(kWide, sum_));
+  }
 
  private:
   static constexpr hn::Half<hn::ScalableTag<float>> kHalf{};
@@ -51,7 +53,7 @@ HWY_INLINE V polynomial(D d, V x, const float (&c)[kN]) {
 inline constexpr float kExpTail[] = {0.4999999403953552F, 0.1666651964187622F, 0.04166839644312859F,
                                      0.008368783630430698F, 0.0013814432313665748F};
 /// (f - log(1 + f)) / f^2 from 1/sqrt(2) - 1 to sqrt(2) - 1: least relative error of log(1 + f), 4e-9.
-inline constexpr float kLogTail[] = {0.4999998807907104F,  -0.3333332538604736F,  0.25001585483551025F,
+inline constexpr float kLogTail[] = {0.4999998807907104F,   -0.3333332538604736F, 0.25001585483551025F,
                                      -0.20001959800720215F, 0.1660901904106140F,  -0.1418209820985794F,
                                      0.13243749737739563F,  -0.1290290355682373F, 0.07618068158626556F};
 
@@ -96,9 +98,9 @@ HWY_INLINE V log_lanes(D d, V u) {
 /// log(1 + y) and how far it stays below y / (1 + y) and y: both without loss where y is small.
 template <class V>
 struct Log1p {
-  V log;          ///< log(1 + y)
-  V over_ratio;   ///< log(1 + y) - y / (1 + y)
-  V under_y;      ///< y - log(1 + y)
+  V log;         ///< log(1 + y)
+  V over_ratio;  ///< log(1 + y) - y / (1 + y)
+  V under_y;     ///< y - log(1 + y)
 };
 
 /// @param u 1 + y, computed as well as can be, positive and normal

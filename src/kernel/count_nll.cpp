@@ -97,7 +97,9 @@ struct RowMeans {
       auto part = hn::Zero(kTag);
       for (const std::int64_t stop = std::min(end_, j + kVectorsPerSum * kN); j < stop; j += kN) {
         auto value = exp_lanes(kTag, hn::Sub(hn::Load(kTag, means_ + j), hn::Set(kTag, largest)));
-        if (j + kN > n_) value = hn::IfThenElseZero(hn::FirstN(kTag, static_cast<std::size_t>(std::max<std::int64_t>(0, n_ - j))), value);
+        if (j + kN > n_)
+          value = hn::IfThenElseZero(hn::FirstN(kTag, static_cast<std::size_t>(std::max<std::int64_t>(0, n_ - j))),
+                                     value);
         hn::Store(value, kTag, means_ + j);
         part = hn::Add(part, value);
       }
@@ -139,8 +141,8 @@ class CountRows {
     inverse_sum_ = 1 / means.sum;
     mean_scale_ = 1;
     if (job_.mean == nullptr)
-      mean_scale_ = static_cast<float>(
-          std::min(std::exp(static_cast<double>(job_.library[row])) * inverse_sum_, kLargestMean));
+      mean_scale_ =
+          static_cast<float>(std::min(std::exp(static_cast<double>(job_.library[row])) * inverse_sum_, kLargestMean));
     if (!(dispersion.regular && means.finite && dropout_is_finite())) {
       write_nan(job_, row, theta_sums);
       return;
@@ -351,12 +353,14 @@ void poisson_row(const CountJob& job, std::int64_t row, RowScratch& scratch) {
   const float weight = job.gradients->weights == nullptr ? 1.0F : job.gradients->weights[row];
   float* by_scale = job.gradients->scale_logits + row * n;
   // mu - x - rho sum(mu - x): the library cancels.
-  const auto share = static_cast<float>(total / means.sum) * weight;
+  const auto share = static_cast<float>(total / means.sum);
   for_lanes<float>(0, n, [&](auto d, std::int64_t j) HWY_ATTR {
-    hn::StoreU(hn::Mul(hn::Set(d, share), hn::LoadU(d, scratch.means.get() + j)), d, by_scale + j);
+    hn::StoreU(hn::Mul(hn::Set(d, share * weight), hn::LoadU(d, scratch.means.get() + j)), d, by_scale + j);
   });
-  for (std::int64_t i = job.counts.indptr[row]; i < job.counts.indptr[row + 1]; ++i)
-    by_scale[job.counts.indices[i]] -= weight * job.counts.values[i];
+  for (std::int64_t i = job.counts.indptr[row]; i < job.counts.indptr[row + 1]; ++i) {
+    const std::int32_t column = job.counts.indices[i];
+    by_scale[column] = weight * (share * scratch.means[column] - job.counts.values[i]);
+  }
   if (job.gradients->library != nullptr)
     job.gradients->library[row] = static_cast<float>((rate - total) * static_cast<double>(weight));
 }
@@ -387,7 +391,8 @@ void run_poisson(const CountJob& job, Range rows) {
 void count_rows(const CountJob& job, Range rows, ThetaSums* sums) {
   if (job.likelihood == CountLikelihood::poisson) return run_poisson(job, rows);
   const bool zinb = job.likelihood == CountLikelihood::zinb;
-  if (job.gradients == nullptr) return zinb ? run_rows<true, false>(job, rows, sums) : run_rows<false, false>(job, rows, sums);
+  if (job.gradients == nullptr)
+    return zinb ? run_rows<true, false>(job, rows, sums) : run_rows<false, false>(job, rows, sums);
   return zinb ? run_rows<true, true>(job, rows, sums) : run_rows<false, true>(job, rows, sums);
 }
 

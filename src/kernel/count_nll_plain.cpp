@@ -166,8 +166,7 @@ void count_nll(const CountNll<T>& cells, T* nll) {
 
 template <class T>
 void count_nll(const CountNll<T>& cells, T* nll, const CountNllGradients<T>& gradients) {
-  if (cells.likelihood != CountLikelihood::poisson)
-    std::fill_n(gradients.log_theta, dispersion_size(cells), T{0});
+  if (cells.likelihood != CountLikelihood::poisson) std::fill_n(gradients.log_theta, dispersion_size(cells), T{0});
   for (std::int64_t r = 0; r < cells.counts.n_rows; ++r) nll[r] = cell_nll(cells, r, &gradients);
 }
 

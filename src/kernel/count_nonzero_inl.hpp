@@ -133,12 +133,12 @@ struct StirlingDifference {
     const auto a2 = hn::Mul(a, a), b2 = hn::Mul(b, b), ab = hn::Mul(a, b);
     const auto squares = hn::Add(a2, b2);
     const auto fourths = hn::NegMulAdd(ab, ab, hn::Mul(squares, squares));  // a^4 + a^2 b^2 + b^4
-    const auto all_fourths = hn::MulAdd(ab, squares, fourths);               // (a^5 - b^5) / (a - b)
+    const auto all_fourths = hn::MulAdd(ab, squares, fourths);              // (a^5 - b^5) / (a - b)
     const auto lg = hn::MulAdd(all_fourths, number(1.0F / 1260),
                                hn::NegMulAdd(hn::Add(squares, ab), number(1.0F / 360), number(1.0F / 12)));
     log_gamma = hn::Neg(hn::Mul(difference, lg));
-    const auto di = hn::MulAdd(fourths, number(1.0F / 252),
-                               hn::NegMulAdd(squares, number(1.0F / 120), number(1.0F / 12)));
+    const auto di =
+        hn::MulAdd(fourths, number(1.0F / 252), hn::NegMulAdd(squares, number(1.0F / 120), number(1.0F / 12)));
     digamma = hn::Mul(difference, hn::MulAdd(hn::Add(a, b), di, number(0.5F)));
   }
 };
@@ -190,7 +190,8 @@ HWY_INLINE GammaPart<V> general_gamma(D d, const CountValues<V>& of) {
     const auto inverse = hn::Div(one, denominator);
     const auto z2 = hn::Mul(z, z);
     product = hn::Mul(hn::Mul(t_denominator, inverse), hn::Mul(z2, z2));
-    const auto digammas = hn::NegMulAdd(hn::Mul(b, t_numerator), hn::Div(one, t_denominator), hn::Mul(numerator, inverse));
+    const auto digammas =
+        hn::NegMulAdd(hn::Mul(b, t_numerator), hn::Div(one, t_denominator), hn::Mul(numerator, inverse));
     const auto log_gamma_shift = hn::MulAdd(t, log_t, hn::Mul(theta, log_shrink));
     log_gamma = hn::Add(log_gamma, hn::IfThenElseZero(shifted, log_gamma_shift));
     divisor = hn::Mul(divisor, hn::IfThenElse(shifted, product, one));
@@ -281,8 +282,7 @@ void nonzeros_of_kind(const NonzeroRow& row, NonzeroEntries& of, NonzeroSums& su
       ll = hn::Load(d, lanes);
     }
     log_likelihood.add(hn::IfThenElseZero(valid, ll));
-    if constexpr (kGradients)
-      by_log_mu.add(hn::IfThenElseZero(valid, hn::Load(d, of.by_log_mu.get() + i)));
+    if constexpr (kGradients) by_log_mu.add(hn::IfThenElseZero(valid, hn::Load(d, of.by_log_mu.get() + i)));
   }
   sums.log_likelihood += log_likelihood.total();
   sums.by_log_mu += by_log_mu.total();

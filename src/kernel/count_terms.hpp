@@ -77,7 +77,8 @@ struct GammaRatio {
     const double a = 1 / z, b = 1 / (z + x), log_ratio = std::log1p(x / z);
     log_gamma += (z - 0.5) * log_ratio + x * std::log1p((z - theta) / (theta + x)) - x + tail(b) - tail(a);
     const double squares = a * a + b * b, product = a * a * b * b;
-    digamma += log_ratio + x * a * b * (0.5 + (a + b) * (1.0 / 12 - squares / 120 + (squares * squares - product) / 252));
+    digamma +=
+        log_ratio + x * a * b * (0.5 + (a + b) * (1.0 / 12 - squares / 120 + (squares * squares - product) / 252));
   }
 
  private:

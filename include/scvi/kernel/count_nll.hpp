@@ -21,9 +21,9 @@ enum class DispersionRows { shared, by_category, per_cell };
 template <class T>
 struct Dispersion {
   DispersionRows rows = DispersionRows::shared;
-  const T* values = nullptr;                ///< (1, n_categories or n_rows; n_genes), contiguous
-  std::int64_t n_categories = 1;            ///< of by_category
-  const std::int64_t* category = nullptr;   ///< one per row of the counts, within the categories: not checked
+  const T* values = nullptr;               ///< (1, n_categories or n_rows; n_genes), contiguous
+  std::int64_t n_categories = 1;           ///< of by_category
+  const std::int64_t* category = nullptr;  ///< one per row of the counts, within the categories: not checked
 };
 
 /// Cells whose means come out of a decoder: mu = exp(library) softmax(scale_logits). Arrays are contiguous, of
@@ -31,11 +31,11 @@ struct Dispersion {
 template <class T>
 struct CountNll {
   CountLikelihood likelihood = CountLikelihood::zinb;
-  CsrView counts;                            ///< whole or fractional
-  const double* log_factorials = nullptr;    ///< (n_rows), of log_factorials(); null: computed here
-  const T* scale_logits = nullptr;           ///< (n_rows, n_genes)
-  const T* dropout_logits = nullptr;         ///< (n_rows, n_genes), of zinb
-  const T* library = nullptr;                ///< (n_rows), natural logarithm, up to 60
+  CsrView counts;                          ///< whole or fractional
+  const double* log_factorials = nullptr;  ///< (n_rows), of log_factorials(); null: computed here
+  const T* scale_logits = nullptr;         ///< (n_rows, n_genes)
+  const T* dropout_logits = nullptr;       ///< (n_rows, n_genes), of zinb
+  const T* library = nullptr;              ///< (n_rows), natural logarithm, up to 60
   Dispersion<T> log_theta = {};
 };
 
@@ -43,11 +43,11 @@ struct CountNll {
 /// written over these arrays themselves.
 template <class T>
 struct CountNllGradients {
-  const T* weights = nullptr;    ///< (n_rows), or null for 1
-  T* scale_logits = nullptr;     ///< (n_rows, n_genes)
-  T* dropout_logits = nullptr;   ///< (n_rows, n_genes), of zinb
-  T* library = nullptr;          ///< (n_rows), or null where it is not wanted
-  T* log_theta = nullptr;        ///< of the shape of log_theta, summed over the cells of a row; of zinb and nb
+  const T* weights = nullptr;   ///< (n_rows), or null for 1
+  T* scale_logits = nullptr;    ///< (n_rows, n_genes)
+  T* dropout_logits = nullptr;  ///< (n_rows, n_genes), of zinb
+  T* library = nullptr;         ///< (n_rows), or null where it is not wanted
+  T* log_theta = nullptr;       ///< of the shape of log_theta, summed over the cells of a row; of zinb and nb
 };
 
 /// Writes nll (n_rows), the negative log-likelihood of each cell summed over its genes in float64.
@@ -63,13 +63,13 @@ void count_nll(const CountNll<float>& cells, float* nll, const CountNllGradients
 template <class T>
 struct CountMeans {
   CountLikelihood likelihood = CountLikelihood::zinb;
-  CsrView counts;                            ///< whole or fractional
-  const double* log_factorials = nullptr;    ///< (counts.n_rows), of log_factorials(); null: computed here
-  std::int64_t n_rows = 0;                   ///< of the parameters
-  const std::int64_t* count_row = nullptr;   ///< (n_rows), the row of the counts; null: each its own
-  const T* mean = nullptr;                   ///< (n_rows, n_genes), >= 0
-  const T* dropout_logits = nullptr;         ///< (n_rows, n_genes), of zinb
-  Dispersion<T> theta = {};                  ///< > 0; per_cell: (n_rows, n_genes)
+  CsrView counts;                           ///< whole or fractional
+  const double* log_factorials = nullptr;   ///< (counts.n_rows), of log_factorials(); null: computed here
+  std::int64_t n_rows = 0;                  ///< of the parameters
+  const std::int64_t* count_row = nullptr;  ///< (n_rows), the row of the counts; null: each its own
+  const T* mean = nullptr;                  ///< (n_rows, n_genes), >= 0
+  const T* dropout_logits = nullptr;        ///< (n_rows, n_genes), of zinb
+  Dispersion<T> theta = {};                 ///< > 0; per_cell: (n_rows, n_genes)
 };
 
 /// Writes log_likelihood (n_rows), summed over the genes in float64. NaN as for count_nll().
