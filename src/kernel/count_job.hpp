@@ -130,6 +130,30 @@ struct RowScratch {
   std::array<NonzeroEntries, kNonzeroKinds> nonzeros;
 };
 
+/// Sorts the counts of a row above zero by kind: every list gets each count and keeps it or not, without a branch.
+inline void classify_counts(const CsrView& counts, std::int64_t row, RowScratch& scratch) {
+  constexpr float kWholeFrom = 12582912;  // 1.5 2^23: to add and subtract it rounds to a whole number
+  std::array<std::int64_t, kNonzeroKinds> n{};
+  const auto append = [&](NonzeroKind kind, std::int64_t i, bool keep) {
+    NonzeroEntries& of = scratch.nonzeros[kind];
+    of.columns[static_cast<std::size_t>(n[kind])] = counts.indices[i];
+    of.counts[static_cast<std::size_t>(n[kind])] = counts.values[i];
+    n[kind] += keep ? 1 : 0;
+  };
+  for (std::int64_t i = counts.indptr[row]; i < counts.indptr[row + 1]; ++i) {
+    const float x = counts.values[i];
+    const bool above_zero = !(x <= kLargestZero);
+    const bool whole = (x + kWholeFrom) - kWholeFrom == x;
+    const bool small = above_zero & whole & (x <= 4);
+    const bool medium = above_zero & whole & (x > 4) & (x <= 8);
+    append(kSmall, i, small);
+    append(kMedium, i, medium);
+    append(kGeneral, i, above_zero & !(small | medium));
+  }
+  for (int kind = 0; kind < kNonzeroKinds; ++kind)
+    scratch.nonzeros[static_cast<std::size_t>(kind)].n = n[static_cast<std::size_t>(kind)];
+}
+
 /// Gradients of log theta summed over the cells of a chunk, a row for each category that occurs in it.
 class ThetaSums {
  public:

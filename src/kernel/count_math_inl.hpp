@@ -57,11 +57,11 @@ inline constexpr float kLogTail[] = {0.4999998807907104F,   -0.3333332538604736F
                                      -0.20001959800720215F, 0.1660901904106140F,  -0.1418209820985794F,
                                      0.13243749737739563F,  -0.1290290355682373F, 0.07618068158626556F};
 
-/// e^x for finite x, held between e^-87 and e^88, so that results are normal numbers.
+/// e^x for finite x up to 88, at least e^-87, so that results are normal numbers.
 template <class D, class V>
 HWY_INLINE V exp_lanes(D d, V x) {
   const hn::RebindToSigned<D> di;
-  x = hn::Min(hn::Max(x, hn::Set(d, -87.0F)), hn::Set(d, 88.0F));
+  x = hn::Max(x, hn::Set(d, -87.0F));
   const auto n = hn::NearestInt(hn::Mul(x, hn::Set(d, 1.44269504F)));
   const auto k = hn::ConvertTo(d, n);
   // The first part of log(2) has zeros at its end, so that k times it is exact.

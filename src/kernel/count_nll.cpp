@@ -26,26 +26,34 @@ HWY_BEFORE_NAMESPACE();
 namespace scvi::kernel::HWY_NAMESPACE {
 namespace {
 
+/// Calls body(values, j) for whole vectors of a row of n numbers, the last one filled up with `filler`.
+template <class Body>
+HWY_INLINE void for_vectors(const float* row, std::int64_t n, float filler, const Body& body) {
+  std::int64_t j = 0;
+  for (; j + kN <= n; j += kN) body(hn::LoadU(kTag, row + j), j);
+  if (j == n) return;
+  float last[kN];
+  std::fill(std::copy(row + j, row + n, last), last + kN, filler);
+  body(hn::LoadU(kTag, last), j);
+}
+
+bool all_finite(const float* row, std::int64_t n) {
+  auto zeros = hn::Zero(kTag);
+  for_vectors(row, n, 0.0F,
+              [&](V values, std::int64_t) HWY_ATTR { zeros = hn::MulAdd(values, hn::Zero(kTag), zeros); });
+  return hn::AllTrue(kTag, hn::Eq(zeros, hn::Zero(kTag)));
+}
+
 /// theta and 1 / (theta + eps) of n values, which are theta or its logarithm. False if one of them is not finite.
 bool prepare_dispersions(const float* values, std::int64_t n, bool are_logs, float* theta, float* inverse) {
-  auto zeros = hn::Zero(kTag);
-  const auto prepare = [&](const float* from, std::int64_t to) HWY_ATTR {
-    auto value = hn::LoadU(kTag, from);
-    zeros = hn::MulAdd(value, hn::Zero(kTag), zeros);
+  for_vectors(values, n, 0.0F, [&](V value, std::int64_t j) HWY_ATTR {
     if (are_logs) value = exp_lanes(kTag, hn::Min(value, hn::Set(kTag, kLargestLogTheta)));
     value = hn::Min(value, hn::Set(kTag, kLargestTheta));
-    hn::StoreU(value, kTag, theta + to);
-    hn::StoreU(hn::Div(hn::Set(kTag, 1.0F), hn::Add(value, hn::Set(kTag, static_cast<float>(kEps)))), kTag,
-               inverse + to);
-  };
-  std::int64_t j = 0;
-  for (; j + kN <= n; j += kN) prepare(values + j, j);
-  if (j < n) {
-    float last[kN] = {};
-    std::copy(values + j, values + n, last);
-    prepare(last, j);
-  }
-  return hn::AllTrue(kTag, hn::Eq(zeros, hn::Zero(kTag)));
+    const auto te = hn::Add(value, hn::Set(kTag, static_cast<float>(kEps)));
+    hn::StoreU(value, kTag, theta + j);
+    hn::StoreU(hn::Div(hn::Set(kTag, 1.0F), te), kTag, inverse + j);
+  });
+  return all_finite(values, n);
 }
 
 /// What a row with parameters that are not finite gets.
@@ -62,14 +70,15 @@ void write_nan(const CountJob& job, std::int64_t row, float* theta_sums) {
 
 /// Brings the means of a row into scratch memory, padded with zeros: e^(logit - largest), or as they are given.
 struct RowMeans {
-  RowMeans(const CountJob& job, std::int64_t row, RowScratch& scratch)
-      : n_(job.counts.n_columns), end_(padded(n_)), means_(scratch.means.get()) {
-    const float* source = (job.mean != nullptr ? job.mean : job.scale_logits) + row * n_;
-    std::copy(source, source + n_, means_);
-    find_largest();
-    finite = finite && (job.library == nullptr || std::isfinite(job.library[row]));
+  RowMeans(const CountJob& job, std::int64_t row, RowScratch& scratch) {
+    const std::int64_t n = job.counts.n_columns;
+    const float* source = (job.mean != nullptr ? job.mean : job.scale_logits) + row * n;
+    finite = all_finite(source, n) && (job.library == nullptr || std::isfinite(job.library[row]));
     if (!finite) return;
-    job.mean == nullptr ? exponentiate() : add_up();
+    if (job.mean == nullptr)
+      exponentiate(source, n, scratch.means.get());
+    else
+      copy(source, n, scratch.means.get());
   }
 
   bool finite = false;
@@ -77,46 +86,29 @@ struct RowMeans {
   double sum = 0;  ///< of the numbers in scratch memory
 
  private:
-  void find_largest() {
-    std::fill(means_ + n_, means_ + end_, means_[0]);
-    auto zeros = hn::Zero(kTag);
-    auto most = hn::Set(kTag, means_[0]);
-    for (std::int64_t j = 0; j < end_; j += kN) {
-      const auto value = hn::Load(kTag, means_ + j);
-      zeros = hn::MulAdd(value, hn::Zero(kTag), zeros);
-      most = hn::Max(most, value);
-    }
+  void exponentiate(const float* source, std::int64_t n, float* means) {
+    auto most = hn::Set(kTag, source[0]);
+    for_vectors(source, n, source[0], [&](V values, std::int64_t) HWY_ATTR { most = hn::Max(most, values); });
     largest = hn::GetLane(hn::MaxOfLanes(kTag, most));
-    finite = hn::AllTrue(kTag, hn::Eq(zeros, hn::Zero(kTag)));
-  }
-
-  void exponentiate() {
-    constexpr std::int64_t kVectorsPerSum = 8;
+    const auto shift = hn::Set(kTag, largest);
     DoubleSum total;
-    for (std::int64_t j = 0; j < end_;) {
-      auto part = hn::Zero(kTag);
-      for (const std::int64_t stop = std::min(end_, j + kVectorsPerSum * kN); j < stop; j += kN) {
-        auto value = exp_lanes(kTag, hn::Sub(hn::Load(kTag, means_ + j), hn::Set(kTag, largest)));
-        if (j + kN > n_)
-          value = hn::IfThenElseZero(hn::FirstN(kTag, static_cast<std::size_t>(std::max<std::int64_t>(0, n_ - j))),
-                                     value);
-        hn::Store(value, kTag, means_ + j);
-        part = hn::Add(part, value);
-      }
-      total.add(part);
-    }
+    for_vectors(source, n, largest, [&](V values, std::int64_t j) HWY_ATTR {
+      auto mean = exp_lanes(kTag, hn::Sub(values, shift));
+      if (j + kN > n) mean = hn::IfThenElseZero(hn::FirstN(kTag, static_cast<std::size_t>(n - j)), mean);
+      hn::Store(mean, kTag, means + j);
+      total.add(mean);
+    });
     sum = total.total();
   }
 
-  void add_up() {
-    std::fill(means_ + n_, means_ + end_, 0.0F);
+  void copy(const float* source, std::int64_t n, float* means) {
     DoubleSum total;
-    for (std::int64_t j = 0; j < end_; j += kN) total.add(hn::Load(kTag, means_ + j));
+    for_vectors(source, n, 0.0F, [&](V values, std::int64_t j) HWY_ATTR {
+      hn::Store(values, kTag, means + j);
+      total.add(values);
+    });
     sum = total.total();
   }
-
-  std::int64_t n_, end_;
-  float* means_;
 };
 
 /// What the zeros of a row come to.
@@ -143,7 +135,7 @@ class CountRows {
     if (job_.mean == nullptr)
       mean_scale_ =
           static_cast<float>(std::min(std::exp(static_cast<double>(job_.library[row])) * inverse_sum_, kLargestMean));
-    if (!(dispersion.regular && means.finite && dropout_is_finite())) {
+    if (!(dispersion.regular && means.finite && (!kZinb || all_finite(job_.dropout + row * n_, n_)))) {
       write_nan(job_, row, theta_sums);
       return;
     }
@@ -169,17 +161,6 @@ class CountRows {
   void for_nonzeros(const Body& body) {
     for (const NonzeroEntries& of : scratch_.nonzeros)
       for (std::int64_t i = 0; i < of.n; ++i) body(of, i);
-  }
-
-  bool dropout_is_finite() const {
-    if constexpr (!kZinb) return true;
-    const float* dropout = job_.dropout + row_ * n_;
-    auto zeros = hn::Zero(kTag);
-    std::int64_t j = 0;
-    for (; j + kN <= n_; j += kN) zeros = hn::MulAdd(hn::LoadU(kTag, dropout + j), hn::Zero(kTag), zeros);
-    float rest = 0;
-    for (; j < n_; ++j) rest += dropout[j] * 0;
-    return rest == 0 && hn::AllTrue(kTag, hn::Eq(zeros, hn::Zero(kTag)));
   }
 
   /// Every gene as if its count were zero; gradients by log mu go where those of the scale logits will be.
@@ -242,8 +223,8 @@ class CountRows {
     if constexpr (kZinb) {
       const auto p = hn::LoadU(kTag, dropout);
       const auto minus_a = hn::Add(nb, p);
-      const auto exp_a = exp_lanes(kTag, hn::Neg(hn::Abs(minus_a)));
-      const auto exp_p = exp_lanes(kTag, hn::Neg(hn::Abs(p)));
+      const auto exp_a = exp_lanes(kTag, hn::Or(minus_a, hn::SignBit(kTag)));
+      const auto exp_p = exp_lanes(kTag, hn::Or(p, hn::SignBit(kTag)));
       const auto sigmoid_p = hn::Div(one, hn::Add(one, exp_p));
       const auto with_a = hn::Add(one, exp_a);
       parts.ratios = hn::Mul(parts.ratios, hn::Mul(with_a, sigmoid_p));

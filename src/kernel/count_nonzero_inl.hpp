@@ -31,41 +31,6 @@ struct NonzeroSums {
   double by_log_mu = 0;       ///< of the negative log-likelihood
 };
 
-/// Sorts the counts of a row above zero by kind.
-inline void classify_counts(const CsrView& counts, std::int64_t row, RowScratch& scratch) {
-  const hn::ScalableTag<float> d;
-  const hn::RebindToSigned<decltype(d)> di;
-  constexpr std::int64_t kLanes = kN;
-  for (NonzeroEntries& of : scratch.nonzeros) of.n = 0;
-  const auto classify = [&](const std::int32_t* columns, const float* values) HWY_ATTR {
-    const auto column = hn::LoadU(di, columns);
-    const auto x = hn::LoadU(d, values);
-    const auto above_zero = hn::Not(hn::Le(x, hn::Set(d, kLargestZero)));
-    const auto whole = hn::And(above_zero, hn::Eq(x, hn::Round(x)));
-    const auto small = hn::And(whole, hn::Le(x, hn::Set(d, 4.0F)));
-    const auto medium = hn::And(hn::AndNot(small, whole), hn::Le(x, hn::Set(d, 8.0F)));
-    const auto general = hn::AndNot(hn::Or(small, medium), above_zero);
-    const auto append = [&](NonzeroKind kind, auto mask) HWY_ATTR {
-      NonzeroEntries& of = scratch.nonzeros[kind];
-      hn::StoreU(hn::Compress(column, hn::RebindMask(di, mask)), di, of.columns.get() + of.n);
-      hn::StoreU(hn::Compress(x, mask), d, of.counts.get() + of.n);
-      of.n += static_cast<std::int64_t>(hn::CountTrue(d, mask));
-    };
-    append(kSmall, small);
-    append(kMedium, medium);
-    append(kGeneral, general);
-  };
-  std::int64_t i = counts.indptr[row];
-  const std::int64_t end = counts.indptr[row + 1];
-  for (; i + kLanes <= end; i += kLanes) classify(counts.indices + i, counts.values + i);
-  if (i == end) return;
-  std::int32_t columns[kLanes] = {};
-  float values[kLanes] = {};
-  std::copy(counts.indices + i, counts.indices + end, columns);
-  std::copy(counts.values + i, counts.values + end, values);
-  classify(columns, values);
-}
-
 /// lgamma(x + theta) - lgamma(theta) + x log(m s), and theta (digamma(x + theta) - digamma(theta) - x s).
 template <class V>
 struct GammaPart {
@@ -253,7 +218,7 @@ void nonzeros_of_kind(const NonzeroRow& row, NonzeroEntries& of, NonzeroSums& su
     }
     if constexpr (kZinb) {
       const auto p = hn::GatherIndex(d, row.dropout, column);
-      const auto exp_p = exp_lanes(d, hn::Neg(hn::Abs(p)));
+      const auto exp_p = exp_lanes(d, hn::Or(p, hn::SignBit(d)));
       const auto sigmoid = hn::Div(one, hn::Add(one, exp_p));
       gamma.factor = hn::Mul(gamma.factor, sigmoid);
       gamma.log_gamma = hn::Sub(gamma.log_gamma, hn::Max(p, zero));
