@@ -41,6 +41,30 @@ class DoubleSum {
   hn::Vec<hn::Rebind<double, hn::Half<hn::ScalableTag<float>>>> sum_;
 };
 
+/// The same with less work: up to eight vectors are added in float32 first.
+class PartSum {
+ public:
+  HWY_INLINE PartSum() : part_(hn::Zero(kTag)) {}
+  HWY_INLINE void add(V values) {
+    part_ = hn::Add(part_, values);
+    if (++n_ % 8 == 0) flush();
+  }
+  HWY_INLINE double total() {
+    flush();
+    return sum_.total();
+  }
+
+ private:
+  HWY_INLINE void flush() {
+    sum_.add(part_);
+    part_ = hn::Zero(kTag);
+  }
+
+  DoubleSum sum_;
+  V part_;
+  int n_ = 0;
+};
+
 /// c[0] + c[1] x + c[2] x^2 + ...
 template <class D, class V, std::size_t kN>
 HWY_INLINE V polynomial(D d, V x, const float (&c)[kN]) {

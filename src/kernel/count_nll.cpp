@@ -73,12 +73,20 @@ struct RowMeans {
   RowMeans(const CountJob& job, std::int64_t row, RowScratch& scratch) {
     const std::int64_t n = job.counts.n_columns;
     const float* source = (job.mean != nullptr ? job.mean : job.scale_logits) + row * n;
-    finite = all_finite(source, n) && (job.library == nullptr || std::isfinite(job.library[row]));
-    if (!finite) return;
-    if (job.mean == nullptr)
-      exponentiate(source, n, scratch.means.get());
-    else
-      copy(source, n, scratch.means.get());
+    if (job.mean == nullptr) largest = largest_of(source, n);
+    const auto shift = hn::Set(kTag, largest);
+    const bool logits = job.mean == nullptr;
+    PartSum total;
+    for_vectors(source, n, largest, [&](V values, std::int64_t j) HWY_ATTR {
+      // What is not finite becomes NaN here and stays it in the sum.
+      auto mean = logits ? exp_lanes(kTag, hn::Sub(values, shift)) : values;
+      mean = hn::MulAdd(values, hn::Zero(kTag), mean);
+      if (j + kN > n) mean = hn::IfThenElseZero(hn::FirstN(kTag, static_cast<std::size_t>(n - j)), mean);
+      hn::Store(mean, kTag, scratch.means.get() + j);
+      total.add(mean);
+    });
+    sum = total.total();
+    finite = std::isfinite(sum) && (!logits || std::isfinite(job.library[row]));
   }
 
   bool finite = false;
@@ -86,28 +94,15 @@ struct RowMeans {
   double sum = 0;  ///< of the numbers in scratch memory
 
  private:
-  void exponentiate(const float* source, std::int64_t n, float* means) {
-    auto most = hn::Set(kTag, source[0]);
-    for_vectors(source, n, source[0], [&](V values, std::int64_t) HWY_ATTR { most = hn::Max(most, values); });
-    largest = hn::GetLane(hn::MaxOfLanes(kTag, most));
-    const auto shift = hn::Set(kTag, largest);
-    DoubleSum total;
-    for_vectors(source, n, largest, [&](V values, std::int64_t j) HWY_ATTR {
-      auto mean = exp_lanes(kTag, hn::Sub(values, shift));
-      if (j + kN > n) mean = hn::IfThenElseZero(hn::FirstN(kTag, static_cast<std::size_t>(n - j)), mean);
-      hn::Store(mean, kTag, means + j);
-      total.add(mean);
+  static float largest_of(const float* row, std::int64_t n) {
+    auto even = hn::Set(kTag, row[0]);
+    auto odd = even;
+    for_vectors(row, n, row[0], [&](V values, std::int64_t) HWY_ATTR {
+      const auto most = hn::Max(even, values);
+      even = odd;
+      odd = most;
     });
-    sum = total.total();
-  }
-
-  void copy(const float* source, std::int64_t n, float* means) {
-    DoubleSum total;
-    for_vectors(source, n, 0.0F, [&](V values, std::int64_t j) HWY_ATTR {
-      hn::Store(values, kTag, means + j);
-      total.add(values);
-    });
-    sum = total.total();
+    return hn::GetLane(hn::MaxOfLanes(kTag, hn::Max(even, odd)));
   }
 };
 
@@ -135,10 +130,7 @@ class CountRows {
     if (job_.mean == nullptr)
       mean_scale_ =
           static_cast<float>(std::min(std::exp(static_cast<double>(job_.library[row])) * inverse_sum_, kLargestMean));
-    if (!(dispersion.regular && means.finite && (!kZinb || all_finite(job_.dropout + row * n_, n_)))) {
-      write_nan(job_, row, theta_sums);
-      return;
-    }
+    if (!dispersion.regular || !means.finite) return write_nan(job_, row, theta_sums);
     const NonzeroRow nonzero_row{.means = scratch_.means.get(),
                                  .scale = mean_scale_,
                                  .dropout = kZinb ? job_.dropout + row * n_ : nullptr,
@@ -151,6 +143,8 @@ class CountRows {
     // A mean of zero makes a zero worth nothing, so what the vectors below say of these genes is void.
     for_nonzeros([&](const NonzeroEntries& of, std::int64_t i) { scratch_.means[of.columns[i]] = 0; });
     const ZeroSums zeros = zero_terms();
+    // Dropout logits that are not finite show here.
+    if (std::isnan(zeros.nll)) return write_nan(job_, row, theta_sums);
     const double factorials = job_.log_factorials_of(count_row);
     job_.write(row, zeros.nll - nonzero.log_likelihood + factorials);
     if constexpr (kGradients) write_gradients(zeros.by_log_mu + nonzero.by_log_mu);
@@ -230,6 +224,7 @@ class CountRows {
       parts.ratios = hn::Mul(parts.ratios, hn::Mul(with_a, sigmoid_p));
       // max(a, 0) + min(p, 0) without the difference of the two where both are large.
       parts.linear = hn::Add(parts.linear, hn::Max(hn::Neg(nb), hn::Min(p, hn::Zero(kTag))));
+      parts.linear = hn::MulAdd(p, hn::Zero(kTag), parts.linear);  // NaN if p is not finite
       if constexpr (kGradients) {
         const auto sigmoid_a = hn::Div(one, with_a);
         share = hn::IfThenElse(hn::Le(minus_a, hn::Zero(kTag)), sigmoid_a, hn::Mul(exp_a, sigmoid_a));
