@@ -130,28 +130,43 @@ struct RowScratch {
   std::array<NonzeroEntries, kNonzeroKinds> nonzeros;
 };
 
-/// Sorts the counts of a row above zero by kind: every list gets each count and keeps it or not, without a branch.
+/// Appends a count to a list without a branch: it is written in any case and stays if it is kept.
+class CountList {
+ public:
+  explicit CountList(NonzeroEntries& entries)
+      : entries_(entries), columns_(entries.columns.get()), counts_(entries.counts.get()) {}
+  CountList(const CountList&) = delete;
+  CountList& operator=(const CountList&) = delete;
+  ~CountList() { entries_.n = n_; }
+
+  void append(std::int32_t column, float count, bool keep) {
+    columns_[n_] = column;
+    counts_[n_] = count;
+    n_ += keep ? 1 : 0;
+  }
+
+ private:
+  NonzeroEntries& entries_;
+  std::int32_t* columns_;
+  float* counts_;
+  std::int64_t n_ = 0;
+};
+
+/// Sorts the counts of a row above zero by kind.
 inline void classify_counts(const CsrView& counts, std::int64_t row, RowScratch& scratch) {
   constexpr float kWholeFrom = 12582912;  // 1.5 2^23: to add and subtract it rounds to a whole number
-  std::array<std::int64_t, kNonzeroKinds> n{};
-  const auto append = [&](NonzeroKind kind, std::int64_t i, bool keep) {
-    NonzeroEntries& of = scratch.nonzeros[kind];
-    of.columns[static_cast<std::size_t>(n[kind])] = counts.indices[i];
-    of.counts[static_cast<std::size_t>(n[kind])] = counts.values[i];
-    n[kind] += keep ? 1 : 0;
-  };
+  auto& [small_entries, medium_entries, general_entries] = scratch.nonzeros;
+  CountList small(small_entries), medium(medium_entries), general(general_entries);
   for (std::int64_t i = counts.indptr[row]; i < counts.indptr[row + 1]; ++i) {
+    const std::int32_t column = counts.indices[i];
     const float x = counts.values[i];
     const bool above_zero = !(x <= kLargestZero);
     const bool whole = (x + kWholeFrom) - kWholeFrom == x;
-    const bool small = above_zero & whole & (x <= 4);
-    const bool medium = above_zero & whole & (x > 4) & (x <= 8);
-    append(kSmall, i, small);
-    append(kMedium, i, medium);
-    append(kGeneral, i, above_zero & !(small | medium));
+    const bool to_4 = whole & (x <= 4), to_8 = whole & (x <= 8);
+    small.append(column, x, above_zero & to_4);
+    medium.append(column, x, to_8 & !to_4);
+    general.append(column, x, above_zero & !to_8);
   }
-  for (int kind = 0; kind < kNonzeroKinds; ++kind)
-    scratch.nonzeros[static_cast<std::size_t>(kind)].n = n[static_cast<std::size_t>(kind)];
 }
 
 /// Gradients of log theta summed over the cells of a chunk, a row for each category that occurs in it.

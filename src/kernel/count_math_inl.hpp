@@ -65,12 +65,22 @@ class PartSum {
   int n_ = 0;
 };
 
-/// c[0] + c[1] x + c[2] x^2 + ...
-template <class D, class V, std::size_t kN>
-HWY_INLINE V polynomial(D d, V x, const float (&c)[kN]) {
-  V value = hn::Set(d, c[kN - 1]);
-  for (std::size_t i = kN - 1; i > 0; --i) value = hn::MulAdd(value, x, hn::Set(d, c[i - 1]));
-  return value;
+/// c[0] + c[1] x + ... + c[4] x^4, in few steps that wait for each other.
+template <class D, class V>
+HWY_INLINE V polynomial(D d, V x, V x2, const float (&c)[5]) {
+  const auto low = hn::MulAdd(x, hn::Set(d, c[1]), hn::Set(d, c[0]));
+  const auto high = hn::MulAdd(x, hn::Set(d, c[3]), hn::Set(d, c[2]));
+  return hn::MulAdd(hn::MulAdd(x2, hn::Set(d, c[4]), high), x2, low);
+}
+
+/// The same to c[8] x^8.
+template <class D, class V>
+HWY_INLINE V polynomial(D d, V x, V x2, const float (&c)[9]) {
+  const auto pair = [&](int i) HWY_ATTR { return hn::MulAdd(x, hn::Set(d, c[i + 1]), hn::Set(d, c[i])); };
+  const auto x4 = hn::Mul(x2, x2);
+  const auto low = hn::MulAdd(x2, pair(2), pair(0));
+  const auto high = hn::MulAdd(x2, pair(6), pair(4));
+  return hn::MulAdd(hn::MulAdd(x4, hn::Set(d, c[8]), high), x4, low);
 }
 
 /// (e^x - 1 - x) / x^2 within half of log(2) on both sides: least error of e^x, 3e-9.
@@ -91,7 +101,8 @@ HWY_INLINE V exp_lanes(D d, V x) {
   // The first part of log(2) has zeros at its end, so that k times it is exact.
   auto r = hn::NegMulAdd(k, hn::Set(d, 0.693359375F), x);
   r = hn::MulAdd(k, hn::Set(d, 2.12194440e-4F), r);
-  const auto tail = hn::MulAdd(hn::Mul(r, r), polynomial(d, r, kExpTail), r);
+  const auto r2 = hn::Mul(r, r);
+  const auto tail = hn::MulAdd(r2, polynomial(d, r, r2, kExpTail), r);
   const auto scale = hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(n, hn::Set(di, 127))));
   return hn::MulAdd(tail, scale, scale);
 }
@@ -115,33 +126,36 @@ HWY_INLINE Split<V> split_lanes(D d, V u) {
 template <class D, class V>
 HWY_INLINE V log_lanes(D d, V u) {
   const auto [k, f] = split_lanes(d, u);
-  const auto log_m = hn::NegMulAdd(hn::Mul(f, f), polynomial(d, f, kLogTail), f);
+  const auto square = hn::Mul(f, f);
+  const auto log_m = hn::NegMulAdd(square, polynomial(d, f, square, kLogTail), f);
   return hn::MulAdd(k, hn::Set(d, 0.6931471806F), log_m);
 }
 
-/// log(1 + y) and how far it stays below y / (1 + y) and y: both without loss where y is small.
-template <class V>
-struct Log1p {
-  V log;         ///< log(1 + y)
-  V over_ratio;  ///< log(1 + y) - y / (1 + y)
-  V under_y;     ///< y - log(1 + y)
-};
+/// log(1 + y) and how far it stays below y / (1 + y) and y: all without loss where y is small.
+class Log1p {
+ public:
+  /// @param u 1 + y, computed as well as can be, positive and normal
+  HWY_INLINE Log1p(V y, V u) : y_(y) {
+    const auto [k, f_of_u] = split_lanes(kTag, u);
+    near_ = hn::Eq(k, hn::Zero(kTag));
+    const auto f = hn::IfThenElse(near_, y, f_of_u);
+    square_ = hn::Mul(f, f);
+    tail_ = polynomial(kTag, f, square_, kLogTail);
+    log_ = hn::MulAdd(k, hn::Set(kTag, 0.6931471806F), hn::NegMulAdd(square_, tail_, f));
+  }
 
-/// @param u 1 + y, computed as well as can be, positive and normal
-/// @param r 1 / u
-template <class D, class V>
-HWY_INLINE Log1p<V> log1p_lanes(D d, V y, V u, V r) {
-  const auto [k, f_of_u] = split_lanes(d, u);
-  const auto near = hn::Eq(k, hn::Zero(d));
-  const auto f = hn::IfThenElse(near, y, f_of_u);
-  const auto tail = polynomial(d, f, kLogTail);
-  const auto square = hn::Mul(f, f);
-  const auto log = hn::MulAdd(k, hn::Set(d, 0.6931471806F), hn::NegMulAdd(square, tail, f));
-  // y / (1 + y) = y - y^2 / (1 + y).
-  const auto over = hn::IfThenElse(near, hn::Mul(square, hn::Sub(r, tail)), hn::NegMulAdd(y, r, log));
-  const auto under = hn::IfThenElse(near, hn::Mul(square, tail), hn::Sub(y, log));
-  return {log, over, under};
-}
+  HWY_INLINE V log() const { return log_; }
+  /// log(1 + y) - y / (1 + y), with y / (1 + y) = y - y^2 / (1 + y). @param r 1 / (1 + y)
+  HWY_INLINE V over_ratio(V r) const {
+    return hn::IfThenElse(near_, hn::Mul(square_, hn::Sub(r, tail_)), hn::NegMulAdd(y_, r, log_));
+  }
+  /// y - log(1 + y)
+  HWY_INLINE V under_y() const { return hn::IfThenElse(near_, hn::Mul(square_, tail_), hn::Sub(y_, log_)); }
+
+ private:
+  V y_, log_, square_, tail_;
+  hn::Mask<hn::ScalableTag<float>> near_;
+};
 
 }  // namespace scvi::kernel::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();

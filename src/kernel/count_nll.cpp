@@ -204,44 +204,47 @@ class CountRows {
 
   HWY_INLINE void zero_vector(std::int64_t j, const float* dropout, float* by_dropout, float* by_scale,
                               ZeroParts& parts) {
-    const auto one = hn::Set(kTag, 1.0F);
+    const auto one = hn::Set(kTag, 1.0F), zero = hn::Zero(kTag);
     const auto theta = hn::LoadU(kTag, dispersion_.theta + j);
     const auto mu = hn::Mul(hn::Load(kTag, scratch_.means.get() + j), hn::Set(kTag, mean_scale_));
     const auto y = hn::Mul(mu, hn::LoadU(kTag, dispersion_.inverse + j));
     const auto u = hn::Add(one, y);
-    const auto r = hn::Div(one, u);
-    const auto log1p = log1p_lanes(kTag, y, u, r);
-    const auto nb = hn::Mul(theta, log1p.log);
-    // The share of a zero that the negative binomial made.
-    auto share = one;
-    if constexpr (kZinb) {
+    const Log1p log1p(y, u);
+    const auto nb = hn::Mul(theta, log1p.log());
+    if constexpr (!kZinb) {
+      parts.linear = hn::Sub(parts.linear, nb);
+      if constexpr (kGradients) zero_gradients(j, theta, y, hn::Div(one, u), log1p, by_scale, parts);
+    } else {
       const auto p = hn::LoadU(kTag, dropout);
       const auto minus_a = hn::Add(nb, p);
       const auto exp_a = exp_lanes(kTag, hn::Or(minus_a, hn::SignBit(kTag)));
       const auto exp_p = exp_lanes(kTag, hn::Or(p, hn::SignBit(kTag)));
-      const auto sigmoid_p = hn::Div(one, hn::Add(one, exp_p));
-      const auto with_a = hn::Add(one, exp_a);
+      const auto with_a = hn::Add(one, exp_a), with_p = hn::Add(one, exp_p);
+      // max(a, 0) + min(p, 0) without the difference of the two where both are large, and NaN if p is not finite.
+      parts.linear = hn::Add(parts.linear, hn::Max(hn::Neg(nb), hn::Min(p, zero)));
+      parts.linear = hn::MulAdd(p, zero, parts.linear);
+      const auto sigmoid_p = hn::Div(one, with_p);
       parts.ratios = hn::Mul(parts.ratios, hn::Mul(with_a, sigmoid_p));
-      // max(a, 0) + min(p, 0) without the difference of the two where both are large.
-      parts.linear = hn::Add(parts.linear, hn::Max(hn::Neg(nb), hn::Min(p, hn::Zero(kTag))));
-      parts.linear = hn::MulAdd(p, hn::Zero(kTag), parts.linear);  // NaN if p is not finite
       if constexpr (kGradients) {
         const auto sigmoid_a = hn::Div(one, with_a);
-        share = hn::IfThenElse(hn::Le(minus_a, hn::Zero(kTag)), sigmoid_a, hn::Mul(exp_a, sigmoid_a));
-        const auto present = hn::IfThenElse(hn::Ge(p, hn::Zero(kTag)), hn::Mul(exp_p, sigmoid_p), sigmoid_p);
+        // The share of a zero that the negative binomial made.
+        const auto share = hn::IfThenElse(hn::Le(minus_a, zero), sigmoid_a, hn::Mul(exp_a, sigmoid_a));
+        const auto present = hn::IfThenElse(hn::Ge(p, zero), hn::Mul(exp_p, sigmoid_p), sigmoid_p);
         hn::StoreU(hn::Mul(hn::Set(kTag, weight_), hn::Sub(share, present)), kTag, by_dropout);
+        zero_gradients(j, hn::Mul(share, theta), y, hn::Div(one, u), log1p, by_scale, parts);
       }
-    } else {
-      parts.linear = hn::Sub(parts.linear, nb);
     }
-    if constexpr (kGradients) {
-      const auto scaled = hn::Mul(share, theta);
-      const auto by_log_mu = hn::Mul(scaled, hn::Mul(y, r));
-      parts.by_log_mu = hn::Add(parts.by_log_mu, by_log_mu);
-      hn::StoreU(by_log_mu, kTag, by_scale);
-      const auto by_log_theta = hn::Mul(hn::Mul(hn::Set(kTag, weight_), scaled), log1p.over_ratio);
-      hn::StoreU(hn::Add(hn::LoadU(kTag, theta_sums_ + j), by_log_theta), kTag, theta_sums_ + j);
-    }
+  }
+
+  /// @param theta times the share of a zero that the negative binomial made
+  /// @param r 1 / (1 + y)
+  HWY_INLINE void zero_gradients(std::int64_t j, V theta, V y, V r, const Log1p& log1p, float* by_scale,
+                                 ZeroParts& parts) {
+    const auto by_log_mu = hn::Mul(theta, hn::Mul(y, r));
+    parts.by_log_mu = hn::Add(parts.by_log_mu, by_log_mu);
+    hn::StoreU(by_log_mu, kTag, by_scale);
+    const auto by_log_theta = hn::Mul(hn::Mul(hn::Set(kTag, weight_), theta), log1p.over_ratio(r));
+    hn::StoreU(hn::Add(hn::LoadU(kTag, theta_sums_ + j), by_log_theta), kTag, theta_sums_ + j);
   }
 
   /// @param total the gradients by log mu summed over the genes

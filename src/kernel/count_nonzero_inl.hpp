@@ -126,20 +126,20 @@ HWY_INLINE GammaPart<V> general_gamma(D d, const CountValues<V>& of) {
   const auto theta_s = hn::Mul(theta, s);
   const auto ts = hn::Mul(t, s);
   const auto delta = hn::Mul(hn::Sub(x, mu), s);
-  const auto log_delta = log1p_lanes(d, delta, ts, hn::Div(one, ts));
+  const Log1p log_delta(delta, ts);
   const auto m_by_x = hn::Div(m, x);
   const auto rho = hn::Mul(theta_s, hn::Div(hn::Sub(m, x), x));
-  const auto log_rho = log1p_lanes(d, rho, hn::Mul(ts, m_by_x), one);
+  const Log1p log_rho(rho, hn::Mul(ts, m_by_x));
 
-  auto log_gamma = hn::MulAdd(theta, log_delta.log, hn::MulAdd(x, log_rho.log, tail.log_gamma));
-  auto by_log_theta = hn::Mul(theta, hn::Sub(tail.digamma, log_delta.under_y));
+  auto log_gamma = hn::MulAdd(theta, log_delta.log(), hn::MulAdd(x, log_rho.log(), tail.log_gamma));
+  auto by_log_theta = hn::Mul(theta, hn::Sub(tail.digamma, log_delta.under_y()));
   // Divides: sqrt((z + x) / z), and below the products of the shift.
   auto divisor = hn::Sqrt(hn::Mul(zx, a));
   if (!hn::AllFalse(d, shifted)) {
     const auto inverse_t = hn::Div(one, t);
     const auto four_by_t = hn::Mul(four, inverse_t);
     const auto shrink = hn::Mul(theta, a);  // theta / z
-    const auto log_t = log1p_lanes(d, four_by_t, hn::Add(one, four_by_t), hn::Mul(t, b)).log;
+    const auto log_t = Log1p(four_by_t, hn::Add(one, four_by_t)).log();
     const auto log_shrink = log_lanes(d, shrink);
     // prod (t + k) / (t + 4) (theta + 4) / (theta + k), and sum 1 / (theta + k) - 1 / (t + k), k = 0 to 3.
     auto product = one, numerator = hn::Zero(d), denominator = one, t_numerator = hn::Zero(d), t_denominator = one;
@@ -212,9 +212,9 @@ void nonzeros_of_kind(const NonzeroRow& row, NonzeroEntries& of, NonzeroSums& su
     } else {
       gamma = whole_gamma<kKind>(d, values);
       const auto y = hn::Mul(mu, hn::GatherIndex(d, row.dispersion.inverse, column));
-      const auto log1p = log1p_lanes(d, y, hn::Add(one, y), hn::Mul(te, values.s));
-      gamma.log_gamma = hn::NegMulAdd(theta, log1p.log, gamma.log_gamma);
-      gamma.by_log_theta = hn::NegMulAdd(theta, log1p.over_ratio, gamma.by_log_theta);
+      const Log1p log1p(y, hn::Add(one, y));
+      gamma.log_gamma = hn::NegMulAdd(theta, log1p.log(), gamma.log_gamma);
+      gamma.by_log_theta = hn::NegMulAdd(theta, log1p.over_ratio(hn::Mul(te, values.s)), gamma.by_log_theta);
     }
     if constexpr (kZinb) {
       const auto p = hn::GatherIndex(d, row.dropout, column);
