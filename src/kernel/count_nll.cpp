@@ -159,34 +159,43 @@ class CountRows {
 
   /// Every gene as if its count were zero; gradients by log mu go where those of the scale logits will be.
   ZeroSums zero_terms() {
-    ZeroSums sums;
     const float* dropout = kZinb ? job_.dropout + row_ * n_ : nullptr;
     float* by_dropout = kZinb && kGradients ? job_.gradients->dropout_logits + row_ * n_ : nullptr;
     float* by_scale = kGradients ? job_.gradients->scale_logits + row_ * n_ : nullptr;
-    const std::int64_t whole = n_ / kN * kN;
     DoubleSum nll, by_log_mu;
-    constexpr std::int64_t kVectorsPerSum = 32;  // factors between 1/2 and 2 in a product
-    for (std::int64_t j = 0; j < whole;) {
+    ZeroBlock block;
+    for (std::int64_t begin = 0; begin < n_; begin += ZeroBlock::kGenes) {
+      const std::int64_t n = std::min(n_ - begin, ZeroBlock::kGenes);
+      for (std::int64_t k = 0; k < n; k += kN) without_inflation(begin, k, block);
       ZeroParts parts;
-      for (const std::int64_t stop = std::min(whole, j + kVectorsPerSum * kN); j < stop; j += kN)
-        zero_vector(j, dropout + j, by_dropout + j, by_scale + j, parts);
-      parts.add_to(nll, by_log_mu);
-    }
-    if (whole < n_) {
-      float dropout_tail[kN] = {}, by_dropout_tail[kN], by_scale_tail[kN];
-      if constexpr (kZinb) std::copy(dropout + whole, dropout + n_, dropout_tail);
-      ZeroParts parts;
-      zero_vector(whole, dropout_tail, by_dropout_tail, by_scale_tail, parts);
-      parts.add_to(nll, by_log_mu);
-      if constexpr (kGradients) {
-        std::copy_n(by_scale_tail, n_ - whole, by_scale + whole);
-        if constexpr (kZinb) std::copy_n(by_dropout_tail, n_ - whole, by_dropout + whole);
+      std::int64_t k = 0;
+      for (; k + kN <= n; k += kN) {
+        const std::int64_t j = begin + k;
+        zero_vector(j, k, block, dropout + j, by_dropout + j, by_scale + j, parts);
       }
+      if (k < n) {
+        const std::int64_t j = begin + k;
+        float dropout_tail[kN] = {}, by_dropout_tail[kN], by_scale_tail[kN];
+        if constexpr (kZinb) std::copy(dropout + j, dropout + n_, dropout_tail);
+        zero_vector(j, k, block, dropout_tail, by_dropout_tail, by_scale_tail, parts);
+        if constexpr (kGradients) {
+          std::copy_n(by_scale_tail, n_ - j, by_scale + j);
+          if constexpr (kZinb) std::copy_n(by_dropout_tail, n_ - j, by_dropout + j);
+        }
+      }
+      parts.add_to(nll, by_log_mu);
     }
-    sums.nll = nll.total();
-    sums.by_log_mu = by_log_mu.total();
-    return sums;
+    return {.nll = nll.total(), .by_log_mu = by_log_mu.total()};
   }
+
+  /// What the negative binomial says of zeros. On its way to the inflation it rests in memory: a vector's road from
+  /// one end to the other is so long that the processor could not fill its waiting with the next ones.
+  struct ZeroBlock {
+    static constexpr std::int64_t kGenes = 32 * kN;  // as many factors between 1/2 and 2 in a product
+    alignas(64) float nll[kGenes];
+    alignas(64) float by_log_mu[kGenes];
+    alignas(64) float by_log_theta[kGenes];
+  };
 
   /// Sums over a few vectors: nll = -log(ratios) - linear.
   struct ZeroParts {
@@ -202,49 +211,70 @@ class CountRows {
     }
   };
 
-  HWY_INLINE void zero_vector(std::int64_t j, const float* dropout, float* by_dropout, float* by_scale,
-                              ZeroParts& parts) {
-    const auto one = hn::Set(kTag, 1.0F), zero = hn::Zero(kTag);
-    const auto theta = hn::LoadU(kTag, dispersion_.theta + j);
-    const auto mu = hn::Mul(hn::Load(kTag, scratch_.means.get() + j), hn::Set(kTag, mean_scale_));
-    const auto y = hn::Mul(mu, hn::LoadU(kTag, dispersion_.inverse + j));
+  HWY_INLINE void without_inflation(std::int64_t begin, std::int64_t k, ZeroBlock& block) {
+    const auto one = hn::Set(kTag, 1.0F);
+    const auto theta = hn::LoadU(kTag, dispersion_.theta + begin + k);
+    const auto mu = hn::Mul(hn::Load(kTag, scratch_.means.get() + begin + k), hn::Set(kTag, mean_scale_));
+    const auto y = hn::Mul(mu, hn::LoadU(kTag, dispersion_.inverse + begin + k));
     const auto u = hn::Add(one, y);
     const Log1p log1p(y, u);
-    const auto nb = hn::Mul(theta, log1p.log());
-    if constexpr (!kZinb) {
-      parts.linear = hn::Sub(parts.linear, nb);
-      if constexpr (kGradients) zero_gradients(j, theta, y, hn::Div(one, u), log1p, by_scale, parts);
-    } else {
-      const auto p = hn::LoadU(kTag, dropout);
-      const auto minus_a = hn::Add(nb, p);
-      const auto exp_a = exp_lanes(kTag, hn::Or(minus_a, hn::SignBit(kTag)));
-      const auto exp_p = exp_lanes(kTag, hn::Or(p, hn::SignBit(kTag)));
-      const auto with_a = hn::Add(one, exp_a), with_p = hn::Add(one, exp_p);
-      // max(a, 0) + min(p, 0) without the difference of the two where both are large, and NaN if p is not finite.
-      parts.linear = hn::Add(parts.linear, hn::Max(hn::Neg(nb), hn::Min(p, zero)));
-      parts.linear = hn::MulAdd(p, zero, parts.linear);
-      const auto sigmoid_p = hn::Div(one, with_p);
-      parts.ratios = hn::Mul(parts.ratios, hn::Mul(with_a, sigmoid_p));
-      if constexpr (kGradients) {
-        const auto sigmoid_a = hn::Div(one, with_a);
-        // The share of a zero that the negative binomial made.
-        const auto share = hn::IfThenElse(hn::Le(minus_a, zero), sigmoid_a, hn::Mul(exp_a, sigmoid_a));
-        const auto present = hn::IfThenElse(hn::Ge(p, zero), hn::Mul(exp_p, sigmoid_p), sigmoid_p);
-        hn::StoreU(hn::Mul(hn::Set(kTag, weight_), hn::Sub(share, present)), kTag, by_dropout);
-        zero_gradients(j, hn::Mul(share, theta), y, hn::Div(one, u), log1p, by_scale, parts);
-      }
+    hn::Store(hn::Mul(theta, log1p.log()), kTag, block.nll + k);
+    if constexpr (kGradients) {
+      const auto r = hn::Div(one, u);
+      hn::Store(hn::Mul(theta, hn::Mul(y, r)), kTag, block.by_log_mu + k);
+      hn::Store(hn::Mul(theta, log1p.over_ratio(r)), kTag, block.by_log_theta + k);
     }
   }
 
-  /// @param theta times the share of a zero that the negative binomial made
-  /// @param r 1 / (1 + y)
-  HWY_INLINE void zero_gradients(std::int64_t j, V theta, V y, V r, const Log1p& log1p, float* by_scale,
-                                 ZeroParts& parts) {
-    const auto by_log_mu = hn::Mul(theta, hn::Mul(y, r));
-    parts.by_log_mu = hn::Add(parts.by_log_mu, by_log_mu);
-    hn::StoreU(by_log_mu, kTag, by_scale);
-    const auto by_log_theta = hn::Mul(hn::Mul(hn::Set(kTag, weight_), theta), log1p.over_ratio(r));
-    hn::StoreU(hn::Add(hn::LoadU(kTag, theta_sums_ + j), by_log_theta), kTag, theta_sums_ + j);
+  /// @param j gene
+  /// @param k its place in the block
+  HWY_INLINE void zero_vector(std::int64_t j, std::int64_t k, const ZeroBlock& block, const float* dropout,
+                              float* by_dropout, float* by_scale, ZeroParts& parts) {
+    const auto nll = hn::Load(kTag, block.nll + k);
+    auto by_log_theta = hn::Set(kTag, weight_);
+    if constexpr (kZinb) {
+      const auto share = inflate(nll, dropout, by_dropout, parts);
+      if constexpr (kGradients) {
+        by_log_theta = hn::Mul(by_log_theta, share);
+        const auto by_log_mu = hn::Mul(hn::Load(kTag, block.by_log_mu + k), share);
+        parts.by_log_mu = hn::Add(parts.by_log_mu, by_log_mu);
+        hn::StoreU(by_log_mu, kTag, by_scale);
+      }
+    } else {
+      parts.linear = hn::Sub(parts.linear, nll);
+      if constexpr (kGradients) {
+        const auto by_log_mu = hn::Load(kTag, block.by_log_mu + k);
+        parts.by_log_mu = hn::Add(parts.by_log_mu, by_log_mu);
+        hn::StoreU(by_log_mu, kTag, by_scale);
+      }
+    }
+    if constexpr (kGradients) {
+      const auto sums = hn::LoadU(kTag, theta_sums_ + j);
+      hn::StoreU(hn::MulAdd(by_log_theta, hn::Load(kTag, block.by_log_theta + k), sums), kTag, theta_sums_ + j);
+    }
+  }
+
+  /// Adds the zeros that have other causes; the share of a zero that the negative binomial made.
+  HWY_INLINE V inflate(V nll, const float* dropout, float* by_dropout, ZeroParts& parts) {
+    const auto one = hn::Set(kTag, 1.0F), zero = hn::Zero(kTag);
+    const auto p = hn::LoadU(kTag, dropout);
+    const auto minus_a = hn::Add(nll, p);
+    const auto exp_a = exp_lanes(kTag, hn::Or(minus_a, hn::SignBit(kTag)));
+    const auto exp_p = exp_lanes(kTag, hn::Or(p, hn::SignBit(kTag)));
+    const auto with_a = hn::Add(one, exp_a);
+    const auto sigmoid_p = hn::Div(one, hn::Add(one, exp_p));
+    parts.ratios = hn::Mul(parts.ratios, hn::Mul(with_a, sigmoid_p));
+    // max(a, 0) + min(p, 0) without the difference of the two where both are large, and NaN if p is not finite.
+    parts.linear = hn::Add(parts.linear, hn::Max(hn::Neg(nll), hn::Min(p, zero)));
+    parts.linear = hn::MulAdd(p, zero, parts.linear);
+    if constexpr (!kGradients) return one;
+    const auto sigmoid_a = hn::Div(one, with_a);
+    const auto share = hn::IfThenElse(hn::Le(minus_a, zero), sigmoid_a, hn::Mul(exp_a, sigmoid_a));
+    if constexpr (kGradients) {
+      const auto present = hn::IfThenElse(hn::Ge(p, zero), hn::Mul(exp_p, sigmoid_p), sigmoid_p);
+      hn::StoreU(hn::Mul(hn::Set(kTag, weight_), hn::Sub(share, present)), kTag, by_dropout);
+    }
+    return share;
   }
 
   /// @param total the gradients by log mu summed over the genes
