@@ -211,7 +211,7 @@ void nonzeros_of_kind(const NonzeroRow& row, NonzeroEntries& of, NonzeroSums& su
       gamma = general_gamma(d, values);
     } else {
       gamma = whole_gamma<kKind>(d, values);
-      const auto y = hn::Mul(mu, hn::GatherIndex(d, row.dispersion.inverse, column));
+      const auto y = hn::Div(mu, te);
       const Log1p log1p(y, hn::Add(one, y));
       gamma.log_gamma = hn::NegMulAdd(theta, log1p.log(), gamma.log_gamma);
       gamma.by_log_theta = hn::NegMulAdd(theta, log1p.over_ratio(hn::Mul(te, values.s)), gamma.by_log_theta);
