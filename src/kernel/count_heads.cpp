@@ -44,22 +44,26 @@ float* data_of(const at::Tensor& tensor) {
   return tensor.defined() ? tensor.data_ptr<float>() : nullptr;
 }
 
+Dispersion<float> dispersion_of(const at::Tensor& per_cell, const CountHeads& heads) {
+  if (per_cell.defined()) return {.rows = DispersionRows::per_cell, .values = per_cell.data_ptr<float>()};
+  if (!heads.log_theta.defined()) return {};
+  Dispersion<float> dispersion{.values = heads.log_theta.data_ptr<float>()};
+  if (heads.category.defined()) {
+    dispersion.rows = DispersionRows::by_category;
+    dispersion.n_categories = heads.log_theta.size(0);
+    dispersion.category = heads.category.data_ptr<std::int64_t>();
+  }
+  return dispersion;
+}
+
 CountNll<float> nll_of(const Logits& logits, const at::Tensor& library, const CountHeads& heads,
                        const SparseRows& counts) {
-  CountNll<float> what{.likelihood = heads.likelihood,
-                       .n_rows = logits.scale.size(0),
-                       .n_genes = logits.scale.size(1),
-                       .scale_logits = logits.scale.data_ptr<float>(),
-                       .dropout_logits = data_of(logits.dropout),
-                       .library = library.data_ptr<float>()};
-  what.counts = counts.view;
-  what.dispersion.per_cell = logits.r.defined();
-  what.dispersion.log_theta = logits.r.defined() ? data_of(logits.r) : data_of(heads.log_theta);
-  if (heads.category.defined()) {
-    what.dispersion.category = heads.category.data_ptr<std::int64_t>();
-    what.dispersion.n_categories = heads.log_theta.size(0);
-  }
-  return what;
+  return {.likelihood = heads.likelihood,
+          .counts = counts.view,
+          .scale_logits = logits.scale.data_ptr<float>(),
+          .dropout_logits = data_of(logits.dropout),
+          .library = library.data_ptr<float>(),
+          .log_theta = dispersion_of(logits.r, heads)};
 }
 
 /// What the backward pass needs beside tensors that autograd keeps.
@@ -78,13 +82,16 @@ at::Tensor run(const at::Tensor& library, HeadsState& state, Logits& logits, con
   at::Tensor nll = at::empty({logits.scale.size(0)}, options);
   state.library_gradient = at::empty_like(nll);
   if (logits.r.defined()) {
-    state.theta_gradient = at::empty_like(logits.r);
+    state.theta_gradient = logits.r;
   } else if (state.heads.log_theta.defined()) {
     state.theta_gradient = at::empty(state.heads.log_theta.sizes(), options);
   }
-  CountNll<float> what = nll_of(logits, library, state.heads, state.counts);
-  what.weights = weights;
-  count_nll(what, nll.data_ptr<float>(), {state.library_gradient.data_ptr<float>(), data_of(state.theta_gradient)});
+  count_nll(nll_of(logits, library, state.heads, state.counts), nll.data_ptr<float>(),
+            {.weights = weights,
+             .scale_logits = logits.scale.data_ptr<float>(),
+             .dropout_logits = data_of(logits.dropout),
+             .library = state.library_gradient.data_ptr<float>(),
+             .log_theta = data_of(state.theta_gradient)});
   return nll;
 }
 
@@ -208,7 +215,7 @@ at::Tensor count_heads_nll(const at::Tensor& hidden, const at::Tensor& library, 
     at::NoGradGuard no_grad;
     const Logits logits = logits_of(hidden, heads);
     at::Tensor nll = at::empty({hidden.size(0)}, hidden.options().requires_grad(false));
-    count_nll_only(nll_of(logits, library, heads, counts), nll.data_ptr<float>());
+    count_nll(nll_of(logits, library, heads, counts), nll.data_ptr<float>());
     return nll;
   }
   auto state = c10::make_intrusive<HeadsState>();
@@ -221,7 +228,7 @@ at::Tensor count_heads_nll(const at::Tensor& hidden, const at::Tensor& library, 
                                    given(heads.r_bias), given(heads.log_theta), std::move(state));
 }
 
-bool can_fuse(const CountMeans& means, const SparseRows* counts) {
+bool can_fuse(const CountMeansTensors& means, const SparseRows* counts) {
   if (counts == nullptr || settings().kernel != KernelRoad::fused || counts->view.n_rows == 0) return false;
   const auto fits = [](const at::Tensor& tensor) { return !tensor.defined() || is_plain_cpu_float(tensor); };
   const bool wants_gradient =
@@ -234,18 +241,27 @@ bool can_fuse(const CountMeans& means, const SparseRows* counts) {
          (!means.dropout_logits.defined() || means.dropout_logits.sizes() == means.mean.sizes());
 }
 
-at::Tensor count_means_nll(const CountMeans& means, const SparseRows& counts) {
+at::Tensor count_means_nll(const CountMeansTensors& means, const SparseRows& counts) {
   at::Tensor log_p = at::empty(means.mean.sizes().slice(0, means.mean.dim() - 1), means.mean.options());
-  const std::int64_t n_genes = counts.view.n_columns;
-  count_log_likelihood({.likelihood = means.likelihood,
-                        .n_rows = log_p.numel(),
-                        .n_genes = n_genes,
-                        .mean = means.mean.data_ptr<float>(),
-                        .theta = data_of(means.theta),
-                        .n_theta_rows = means.theta.defined() ? means.theta.numel() / n_genes : 1,
-                        .dropout_logits = data_of(means.dropout_logits),
-                        .counts = counts.view},
-                       log_p.data_ptr<float>());
+  const std::int64_t n_cells = counts.view.n_rows;
+  // Samples of the same cells lie one after the other.
+  std::vector<std::int64_t> cell(static_cast<std::size_t>(log_p.numel()));
+  for (std::size_t row = 0; row < cell.size(); ++row) cell[row] = static_cast<std::int64_t>(row) % n_cells;
+  CountMeans<float> what{.likelihood = means.likelihood,
+                         .counts = counts.view,
+                         .n_rows = log_p.numel(),
+                         .count_row = cell.data(),
+                         .mean = means.mean.data_ptr<float>(),
+                         .dropout_logits = data_of(means.dropout_logits)};
+  if (means.theta.defined()) {
+    what.theta.values = means.theta.data_ptr<float>();
+    if (means.theta.numel() > counts.view.n_columns) {
+      what.theta.rows = DispersionRows::by_category;
+      what.theta.n_categories = n_cells;
+      what.theta.category = cell.data();
+    }
+  }
+  count_log_likelihood(what, log_p.data_ptr<float>());
   return log_p.neg_();
 }
 

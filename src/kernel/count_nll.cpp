@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
+#include <optional>
 #include <vector>
 
-#include "count_rows.hpp"
+#include "count_job.hpp"
+#include "count_terms.hpp"
+#include "rows.hpp"
 #include "scvi/core/parallel.hpp"
 #include "simd_targets.hpp"
 
@@ -14,357 +16,393 @@
 #define HWY_TARGET_INCLUDE "count_nll.cpp"
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
-// After highway.h, which they need.
-#include "vector_math_inl.hpp"
+
+#include "count_math_inl.hpp"
+#include "lanes_inl.hpp"
+// After the two.
+#include "count_nonzero_inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace scvi::kernel::HWY_NAMESPACE {
 namespace {
 
-using D = hn::ScalableTag<float>;
-using V = hn::Vec<D>;
-constexpr D d;
-
-HWY_INLINE V number(float value) {
-  return hn::Set(d, value);
+/// Calls body(values, j) for whole vectors of a row of n numbers, the last one filled up with `filler`.
+template <class Body>
+HWY_INLINE void for_vectors(const float* row, std::int64_t n, float filler, const Body& body) {
+  std::int64_t j = 0;
+  for (; j + kN <= n; j += kN) body(hn::LoadU(kTag, row + j), j);
+  if (j == n) return;
+  float last[kN];
+  std::fill(std::copy(row + j, row + n, last), last + kN, filler);
+  body(hn::LoadU(kTag, last), j);
 }
 
-HWY_INLINE double sum_of(V v) {
-  return static_cast<double>(hn::GetLane(hn::SumOfLanes(d, v)));
+bool all_finite(const float* row, std::int64_t n) {
+  auto zeros = hn::Zero(kTag);
+  for_vectors(row, n, 0.0F,
+              [&](V values, std::int64_t) HWY_ATTR { zeros = hn::MulAdd(values, hn::Zero(kTag), zeros); });
+  return hn::AllTrue(kTag, hn::Eq(zeros, hn::Zero(kTag)));
 }
 
-/// Inverse dispersions of `n` genes from their logarithms, with what depends on them alone. Beyond the limits the
-/// distribution does not change any more in float32.
-void fill_theta(const float* log_theta, std::int64_t n, ThetaRow<float> out) {
-  const auto step = static_cast<std::int64_t>(hn::Lanes(d));
-  alignas(64) float padded[HWY_MAX_BYTES / sizeof(float)] = {};
-  for (std::int64_t i = 0; i < n; i += step) {
-    const float* from = log_theta + i;
-    if (i + step > n) {
-      std::copy(from, log_theta + n, padded);
-      from = padded;
-    }
-    V logarithm = hn::LoadU(d, from);
-    logarithm = hn::IfThenElse(hn::Lt(logarithm, number(kLeastLogTheta)), number(kLeastLogTheta), logarithm);
-    logarithm = hn::IfThenElse(hn::Gt(logarithm, number(kMostLogTheta)), number(kMostLogTheta), logarithm);
-    const V theta = fast_exp(d, logarithm);
-    const V te = hn::Add(theta, number(kCountEpsilon));
-    hn::StoreU(theta, d, out.theta + i);
-    hn::StoreU(hn::Div(number(1), te), d, out.inverse + i);
-    hn::StoreU(fast_log(d, te), d, out.log_te + i);
+/// theta and 1 / (theta + eps) of n values, which are theta or its logarithm. False if one of them is not finite.
+bool prepare_dispersions(const float* values, std::int64_t n, bool are_logs, float* theta, float* inverse) {
+  for_vectors(values, n, 0.0F, [&](V value, std::int64_t j) HWY_ATTR {
+    if (are_logs) value = exp_lanes(kTag, hn::Min(value, hn::Set(kTag, kLargestLogTheta)));
+    value = hn::Min(value, hn::Set(kTag, kLargestTheta));
+    const auto te = hn::Add(value, hn::Set(kTag, static_cast<float>(kEps)));
+    hn::StoreU(value, kTag, theta + j);
+    hn::StoreU(hn::Div(hn::Set(kTag, 1.0F), te), kTag, inverse + j);
+  });
+  return all_finite(values, n);
+}
+
+/// What a row with parameters that are not finite gets.
+void write_nan(const CountJob& job, std::int64_t row, float* theta_sums) {
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+  const std::int64_t n = job.counts.n_columns;
+  job.write(row, static_cast<double>(kNan));
+  if (job.gradients == nullptr) return;
+  std::fill_n(job.gradients->scale_logits + row * n, n, kNan);
+  if (job.likelihood == CountLikelihood::zinb) std::fill_n(job.gradients->dropout_logits + row * n, n, kNan);
+  if (job.gradients->library != nullptr) job.gradients->library[row] = kNan;
+  if (theta_sums != nullptr) std::fill_n(theta_sums, n, kNan);
+}
+
+/// Brings the means of a row into scratch memory, padded with zeros: e^(logit - largest), or as they are given.
+struct RowMeans {
+  RowMeans(const CountJob& job, std::int64_t row, RowScratch& scratch) {
+    const std::int64_t n = job.counts.n_columns;
+    const float* source = (job.mean != nullptr ? job.mean : job.scale_logits) + row * n;
+    if (job.mean == nullptr) largest = largest_of(source, n);
+    const auto shift = hn::Set(kTag, largest);
+    const bool logits = job.mean == nullptr;
+    PartSum total;
+    for_vectors(source, n, largest, [&](V values, std::int64_t j) HWY_ATTR {
+      // What is not finite becomes NaN here and stays it in the sum.
+      auto mean = logits ? exp_lanes(kTag, hn::Sub(values, shift)) : values;
+      mean = hn::MulAdd(values, hn::Zero(kTag), mean);
+      if (j + kN > n) mean = hn::IfThenElseZero(hn::FirstN(kTag, static_cast<std::size_t>(n - j)), mean);
+      hn::Store(mean, kTag, scratch.means.get() + j);
+      total.add(mean);
+    });
+    sum = total.total();
+    finite = std::isfinite(sum) && (!logits || std::isfinite(job.library[row]));
   }
-}
 
-/// scores[i] becomes exp(scores[i] - largest) in `out`; returns the largest, and the sum.
-float exponentiate(const float* scores, std::int64_t n, float* out, double& sum) {
-  const auto step = static_cast<std::int64_t>(hn::Lanes(d));
-  V largest = number(-std::numeric_limits<float>::infinity());
-  std::int64_t i = 0;
-  for (; i + step <= n; i += step) largest = hn::Max(largest, hn::LoadU(d, scores + i));
-  float most = hn::GetLane(hn::MaxOfLanes(d, largest));
-  for (; i < n; ++i) most = std::max(most, scores[i]);
-  std::copy(scores, scores + n, out);
-  // What lies behind the row must not count.
-  std::fill(out + n, out + (n + step - 1) / step * step, -std::numeric_limits<float>::infinity());
-  const V shift = number(most);
-  sum = 0;
-  for (std::int64_t begin = 0; begin < n; begin += kGenesPerSum) {
-    const std::int64_t end = std::min(begin + kGenesPerSum, n);
-    V part = hn::Zero(d);
-    for (i = begin; i < end; i += step) {
-      const V power = fast_exp(d, hn::Sub(hn::Load(d, out + i), shift));
-      hn::Store(power, d, out + i);
-      part = hn::Add(part, power);
-    }
-    sum += sum_of(part);
+  bool finite = false;
+  float largest = 0;
+  double sum = 0;  ///< of the numbers in scratch memory
+
+ private:
+  static float largest_of(const float* row, std::int64_t n) {
+    auto even = hn::Set(kTag, row[0]);
+    auto odd = even;
+    for_vectors(row, n, row[0], [&](V values, std::int64_t) HWY_ATTR {
+      const auto most = hn::Max(even, values);
+      even = odd;
+      odd = most;
+    });
+    return hn::GetLane(hn::MaxOfLanes(kTag, hn::Max(even, odd)));
   }
-  return most;
-}
-
-/// Sums over genes that are kept in vectors, and now and then put away in float64.
-struct ZeroSums {
-  V loss;
-  V factors;  ///< whose logarithm is to be added; each lies within 1/2 and 2
-  V slope;
 };
 
-HWY_INLINE ZeroSums no_sums() {
-  return {hn::Zero(d), number(1), hn::Zero(d)};
-}
+/// What the zeros of a row come to.
+struct ZeroSums {
+  double nll = 0;
+  double by_log_mu = 0;
+};
 
-/// Genes [i, i + lanes) as if their counts were 0; where the mean is 0 nothing is added to loss and gradients.
-/// With a = -theta L - p, L = log(1 + mu / te): log p(0) = max(a, 0) + min(p, 0) + log((1 + e^-|a|) / (1 + e^-|p|)).
-template <CountLikelihood kKind, bool kGradients>
-HWY_INLINE void zero_counts(V mean, V theta, V inverse_te, float* dropout, float* slope, float* dtheta, V weight,
-                            ZeroSums& sums) {
-  const V one = number(1);
-  if constexpr (kKind == CountLikelihood::poisson) {
-    sums.loss = hn::Add(sums.loss, mean);
-    if constexpr (kGradients) {
-      hn::StoreU(mean, d, slope);
-      sums.slope = hn::Add(sums.slope, mean);
+/// One row of parameters after another.
+template <bool kZinb, bool kGradients>
+class CountRows {
+ public:
+  CountRows(const CountJob& job, RowScratch& scratch) : job_(job), scratch_(scratch), n_(job.counts.n_columns) {}
+
+  /// @param theta_sums where the row adds its gradients of log theta
+  void run(std::int64_t row, const RowDispersion& dispersion, float* theta_sums) {
+    row_ = row;
+    dispersion_ = dispersion;
+    theta_sums_ = theta_sums;
+    weight_ = kGradients && job_.gradients->weights != nullptr ? job_.gradients->weights[row] : 1.0F;
+    const RowMeans means(job_, row, scratch_);
+    inverse_sum_ = 1 / means.sum;
+    mean_scale_ = 1;
+    if (job_.mean == nullptr)
+      mean_scale_ =
+          static_cast<float>(std::min(std::exp(static_cast<double>(job_.library[row])) * inverse_sum_, kLargestMean));
+    if (!dispersion.regular || !means.finite) return write_nan(job_, row, theta_sums);
+    const NonzeroRow nonzero_row{.means = scratch_.means.get(),
+                                 .scale = mean_scale_,
+                                 .dropout = kZinb ? job_.dropout + row * n_ : nullptr,
+                                 .dispersion = dispersion,
+                                 .dispersions_are_logs = job_.dispersions_are_logs,
+                                 .weight = weight_};
+    const std::int64_t count_row = job_.count_row_of(row);
+    classify_counts(job_.counts, count_row, scratch_);
+    const NonzeroSums nonzero = nonzero_terms<kZinb, kGradients>(nonzero_row, scratch_);
+    // A mean of zero makes a zero worth nothing, so what the vectors below say of these genes is void.
+    for_nonzeros([&](const NonzeroEntries& of, std::int64_t i) { scratch_.means[of.columns[i]] = 0; });
+    const ZeroSums zeros = zero_terms();
+    // Dropout logits that are not finite show here.
+    if (std::isnan(zeros.nll)) return write_nan(job_, row, theta_sums);
+    const double factorials = job_.log_factorials_of(count_row);
+    job_.write(row, zeros.nll - nonzero.log_likelihood + factorials);
+    if constexpr (kGradients) write_gradients(zeros.by_log_mu + nonzero.by_log_mu);
+  }
+
+ private:
+  template <class Body>
+  void for_nonzeros(const Body& body) {
+    for (const NonzeroEntries& of : scratch_.nonzeros)
+      for (std::int64_t i = 0; i < of.n; ++i) body(of, i);
+  }
+
+  /// Every gene as if its count were zero; gradients by log mu go where those of the scale logits will be.
+  ZeroSums zero_terms() {
+    const float* dropout = kZinb ? job_.dropout + row_ * n_ : nullptr;
+    float* by_dropout = kZinb && kGradients ? job_.gradients->dropout_logits + row_ * n_ : nullptr;
+    float* by_scale = kGradients ? job_.gradients->scale_logits + row_ * n_ : nullptr;
+    DoubleSum nll, by_log_mu;
+    ZeroBlock block;
+    for (std::int64_t begin = 0; begin < n_; begin += ZeroBlock::kGenes) {
+      const std::int64_t n = std::min(n_ - begin, ZeroBlock::kGenes);
+      for (std::int64_t k = 0; k < n; k += kN) without_inflation(begin, k, block);
+      ZeroParts parts;
+      std::int64_t k = 0;
+      for (; k + kN <= n; k += kN) {
+        const std::int64_t j = begin + k;
+        zero_vector(j, k, block, dropout + j, by_dropout + j, by_scale + j, parts);
+      }
+      if (k < n) {
+        const std::int64_t j = begin + k;
+        float dropout_tail[kN] = {}, by_dropout_tail[kN], by_scale_tail[kN];
+        if constexpr (kZinb) std::copy(dropout + j, dropout + n_, dropout_tail);
+        zero_vector(j, k, block, dropout_tail, by_dropout_tail, by_scale_tail, parts);
+        if constexpr (kGradients) {
+          std::copy_n(by_scale_tail, n_ - j, by_scale + j);
+          if constexpr (kZinb) std::copy_n(by_dropout_tail, n_ - j, by_dropout + j);
+        }
+      }
+      parts.add_to(nll, by_log_mu);
     }
-    return;
+    return {.nll = nll.total(), .by_log_mu = by_log_mu.total()};
   }
-  const V y = hn::Mul(mean, inverse_te);
-  V r;
-  const V log_ratio = fast_log1p(d, y, r);
-  const V yr = hn::Mul(y, r);
-  const V scaled = hn::Mul(theta, log_ratio);
-  V share = theta;  // of the negative binomial in a zero, times theta
-  if constexpr (kKind == CountLikelihood::zinb) {
-    const V p = hn::LoadU(d, dropout);
-    const V a = hn::Neg(hn::Add(scaled, p));
-    const V ea = fast_exp(d, hn::Neg(hn::Abs(a)));
-    const V ep = fast_exp(d, hn::Neg(hn::Abs(p)));
-    const V one_a = hn::Add(one, ea);
-    const V one_p = hn::Add(one, ep);
-    const V inverse = hn::Div(one, hn::Mul(one_a, one_p));
-    const V inverse_a = hn::Mul(inverse, one_p);
-    const V inverse_p = hn::Mul(inverse, one_a);
-    sums.loss = hn::Sub(sums.loss, hn::Add(hn::Max(a, hn::Zero(d)), hn::Min(p, hn::Zero(d))));
-    sums.factors = hn::Mul(sums.factors, hn::Mul(one_a, inverse_p));
-    if constexpr (kGradients) {
-      const V sigma_a = hn::IfThenElse(hn::Ge(a, hn::Zero(d)), inverse_a, hn::Mul(ea, inverse_a));
-      const V sigma_not_p = hn::IfThenElse(hn::Le(p, hn::Zero(d)), inverse_p, hn::Mul(ep, inverse_p));
-      hn::StoreU(hn::Sub(sigma_a, sigma_not_p), d, dropout);
-      share = hn::Mul(sigma_a, theta);
-    }
-  } else {
-    sums.loss = hn::Add(sums.loss, scaled);
-  }
-  if constexpr (kGradients) {
-    const V g = hn::Mul(share, yr);
-    hn::StoreU(g, d, slope);
-    sums.slope = hn::Add(sums.slope, g);
-    const V by_theta = hn::Mul(share, hn::NegMulAdd(hn::Mul(theta, inverse_te), yr, log_ratio));
-    hn::StoreU(hn::MulAdd(weight, by_theta, hn::LoadU(d, dtheta)), d, dtheta);
-  }
-}
 
-/// lgamma(x + theta) - lgamma(theta) and theta times its derivative, for whole x from 1 to 8 and theta below 8192, by
-/// products: P = theta (theta + 1) ... (theta + x - 1) and its derivative D. The logarithm of P is left to the
-/// caller.
-HWY_INLINE void small_count_terms(V x, V theta, V& product, V& theta_slope) {
-  product = theta;
-  V derivative = number(1);
-  for (int k = 1; k < kLargestSmallCount; ++k) {
-    const auto goes_on = hn::Gt(x, number(static_cast<float>(k)));
-    if (hn::AllFalse(d, goes_on)) break;
-    const V factor = hn::Add(theta, number(static_cast<float>(k)));
-    derivative = hn::IfThenElse(goes_on, hn::MulAdd(derivative, factor, product), derivative);
-    product = hn::IfThenElse(goes_on, hn::Mul(product, factor), product);
-  }
-  theta_slope = hn::Div(hn::Mul(theta, derivative), product);
-}
-
-/// Stirling's series: lgamma(z) = (z - 1/2) log z - z + log(2 pi) / 2 + c(z), here c.
-HWY_INLINE V stirling(V inverse) {
-  const V square = hn::Mul(inverse, inverse);
-  V p = hn::MulAdd(square, number(1.0F / 1260), number(-1.0F / 360));
-  p = hn::MulAdd(square, p, number(1.0F / 12));
-  return hn::Mul(inverse, p);
-}
-
-/// digamma(z) - log z.
-HWY_INLINE V digamma_rest(V inverse) {
-  const V square = hn::Mul(inverse, inverse);
-  const V p = hn::MulAdd(square, number(1.0F / 120), number(-1.0F / 12));
-  return hn::MulAdd(square, p, hn::Mul(inverse, number(-0.5F)));
-}
-
-/// The same for any x > 0. Theta below 8 is raised by 8 first, and x + theta with it; what the two differ by is a
-/// quotient of products.
-HWY_INLINE void any_count_terms(V x, V theta, V& log_gamma, V& theta_slope) {
-  const V one = number(1);
-  const auto is_low = hn::Lt(theta, number(8));
-  const V z = hn::IfThenElse(is_low, hn::Add(theta, number(8)), theta);
-  const V zx = hn::Add(z, x);
-  const V inverse_z = hn::Div(one, z);
-  const V inverse_zx = hn::Div(one, zx);
-  V unused;
-  const V log_quotient = fast_log1p(d, hn::Mul(x, inverse_z), unused);
-  log_gamma = hn::MulAdd(hn::Sub(z, number(0.5F)), log_quotient, hn::Mul(x, hn::Sub(fast_log(d, zx), one)));
-  log_gamma = hn::Add(log_gamma, hn::Sub(stirling(inverse_zx), stirling(inverse_z)));
-  const V slope = hn::Add(log_quotient, hn::Sub(digamma_rest(inverse_zx), digamma_rest(inverse_z)));
-  theta_slope = hn::Mul(theta, slope);
-  if (hn::AllFalse(d, is_low)) return;
-  const V low = hn::IfThenElse(is_low, theta, one);
-  const V xt = hn::Add(x, low);
-  V above = low, below = xt;
-  V above_rest = hn::Add(low, number(4)), below_rest = hn::Add(xt, number(4));
-  V slopes = hn::Zero(d);
-  for (int k = 1; k < 8; ++k) {
-    const V shift = number(static_cast<float>(k));
-    const V t = hn::Add(low, shift);
-    const V s = hn::Add(xt, shift);
-    slopes = hn::Add(slopes, hn::Div(x, hn::Mul(t, s)));
-    if (k < 4) above = hn::Mul(above, t), below = hn::Mul(below, s);
-    if (k > 4) above_rest = hn::Mul(above_rest, t), below_rest = hn::Mul(below_rest, s);
-  }
-  const V logs =
-      hn::Add(hn::Sub(fast_log(d, above), fast_log(d, below)), fast_log(d, hn::Div(above_rest, below_rest)));
-  log_gamma = hn::IfThenElse(is_low, hn::Add(log_gamma, logs), log_gamma);
-  theta_slope = hn::IfThenElse(is_low, hn::Add(theta_slope, hn::MulAdd(low, slopes, hn::Div(x, xt))), theta_slope);
-}
-
-/// A vector of counts above 0, gathered. Writes what each adds to -log p, but for lgamma(x + 1), and the gradients.
-template <CountLikelihood kKind, bool kSmall>
-HWY_INLINE void positive_counts(const PositiveCounts<float>& at, std::int64_t i) {
-  const V x = hn::Load(d, at.count + i);
-  const V mean = hn::Load(d, at.mean + i);
-  if constexpr (kKind == CountLikelihood::poisson) {
-    hn::Store(hn::NegMulAdd(x, hn::Load(d, at.log_mean + i), mean), d, at.loss + i);
-    hn::Store(hn::Sub(mean, x), d, at.slope + i);
-    return;
-  }
-  const V one = number(1);
-  const V theta = hn::Load(d, at.theta + i);
-  const V inverse_te = hn::Load(d, at.inverse + i);
-  const V y = hn::Mul(mean, inverse_te);
-  V r;
-  const V log_ratio = fast_log1p(d, y, r);
-  V log_gamma, theta_slope;
-  V product = one;
-  if constexpr (kSmall) {
-    small_count_terms(x, theta, product, theta_slope);
-    log_gamma = hn::Zero(d);
-  } else {
-    any_count_terms(x, theta, log_gamma, theta_slope);
-  }
-  V logits = hn::Zero(d);
-  if constexpr (kKind == CountLikelihood::zinb) {
-    const V p = hn::Load(d, at.dropout + i);
-    const V ep = fast_exp(d, hn::Neg(hn::Abs(p)));
-    const V inverse = hn::Div(one, hn::Add(one, ep));
-    product = hn::Mul(product, inverse);  // softplus(p) = max(p, 0) + log(1 + e^-|p|)
-    logits = hn::Max(p, hn::Zero(d));
-    hn::Store(hn::IfThenElse(hn::Ge(p, hn::Zero(d)), inverse, hn::Mul(ep, inverse)), d, at.dropout + i);
-  }
-  const V mean_eps = hn::Add(mean, number(kCountEpsilon));
-  const V odds = hn::Sub(hn::Sub(fast_log(d, mean_eps), hn::Load(d, at.log_te + i)), log_ratio);
-  V log_p = hn::MulAdd(x, odds, hn::Sub(log_gamma, logits));
-  log_p = hn::NegMulAdd(theta, log_ratio, log_p);
-  if constexpr (kSmall || kKind == CountLikelihood::zinb) log_p = hn::Add(log_p, fast_log(d, product));
-  hn::Store(hn::Neg(log_p), d, at.loss + i);
-  const V yr = hn::Mul(y, r);
-  hn::Store(hn::MulSub(hn::Add(x, theta), yr, hn::Div(hn::Mul(x, mean), mean_eps)), d, at.slope + i);
-  const V quotient = hn::Mul(theta, inverse_te);
-  const V excess = hn::Mul(hn::MulSub(quotient, mean, x), hn::Mul(r, quotient));
-  hn::Store(hn::Sub(hn::Sub(hn::Mul(theta, log_ratio), theta_slope), excess), d, at.dtheta + i);
-}
-
-template <CountLikelihood kKind, bool kSmall>
-void all_positive_counts(const PositiveCounts<float>& at, std::int64_t begin, std::int64_t end) {
-  const auto step = static_cast<std::int64_t>(hn::Lanes(d));
-  for (std::int64_t i = begin; i < end; i += step) positive_counts<kKind, kSmall>(at, i);
-}
-
-/// All genes of a cell as if their counts were 0.
-/// @param mean (padded with zeros) that of a gene is factor times it; 0 for the genes whose counts are not 0
-/// @return -log p; adds the slopes up
-template <CountLikelihood kKind, bool kGradients>
-double zero_row(const float* mean, float factor, std::int64_t n, const ThetaRow<float>& theta, float* dropout,
-                float* slope, float* dtheta, float weight, double& slope_sum) {
-  constexpr bool kHasTheta = kKind != CountLikelihood::poisson;
-  constexpr bool kHasDropout = kKind == CountLikelihood::zinb;
-  const auto step = static_cast<std::int64_t>(hn::Lanes(d));
-  const V scale = number(factor);
-  const V weights = number(weight);
-  double loss = 0;
-  const auto vector_at = [&](std::int64_t i, float* p, float* s, float* t, ZeroSums& sums) HWY_ATTR {
-    const V mu = hn::Mul(hn::LoadU(d, mean + i), scale);
-    const V th = kHasTheta ? hn::LoadU(d, theta.theta + i) : hn::Zero(d);
-    const V inverse = kHasTheta ? hn::LoadU(d, theta.inverse + i) : hn::Zero(d);
-    zero_counts<kKind, kGradients>(mu, th, inverse, p, s, t, weights, sums);
+  /// What the negative binomial says of zeros. On its way to the inflation it rests in memory: a vector's road from
+  /// one end to the other is so long that the processor could not fill its waiting with the next ones.
+  struct ZeroBlock {
+    static constexpr std::int64_t kGenes = 32 * kN;  // as many factors between 1/2 and 2 in a product
+    alignas(64) float nll[kGenes];
+    alignas(64) float by_log_mu[kGenes];
+    alignas(64) float by_log_theta[kGenes];
   };
-  const auto put_away = [&](const ZeroSums& sums) HWY_ATTR {
-    loss += sum_of(sums.loss);
-    if constexpr (kHasDropout) loss -= sum_of(fast_log(d, sums.factors));
-    slope_sum += sum_of(sums.slope);
+
+  /// Sums over a few vectors: nll = -log(ratios) - linear.
+  struct ZeroParts {
+    // A constructor of its own: GCC compiles an implied one for the baseline alone.
+    HWY_INLINE ZeroParts() : ratios(hn::Set(kTag, 1.0F)), linear(hn::Zero(kTag)), by_log_mu(hn::Zero(kTag)) {}
+
+    V ratios, linear, by_log_mu;
+
+    HWY_INLINE void add_to(DoubleSum& nll, DoubleSum& gradient) const {
+      nll.add(hn::Neg(linear));
+      if constexpr (kZinb) nll.add(hn::Neg(log_lanes(kTag, ratios)));
+      if constexpr (kGradients) gradient.add(by_log_mu);
+    }
   };
-  std::int64_t i = 0;
-  while (i + step <= n) {
-    ZeroSums sums = no_sums();
-    const std::int64_t end = std::min(n - step, i + kVectorsPerSum * step - step);
-    for (; i <= end; i += step) {
-      vector_at(i, kHasDropout ? dropout + i : nullptr, kGradients ? slope + i : nullptr,
-                kGradients && kHasTheta ? dtheta + i : nullptr, sums);
-    }
-    put_away(sums);
-  }
-  if (i == n) return loss;
-  // The rest of the row in a vector of its own; behind it the mean is 0.
-  const auto rest = static_cast<std::size_t>(n - i);
-  alignas(64) float p[HWY_MAX_BYTES / sizeof(float)] = {};
-  alignas(64) float s[HWY_MAX_BYTES / sizeof(float)] = {};
-  alignas(64) float t[HWY_MAX_BYTES / sizeof(float)] = {};
-  if constexpr (kHasDropout) std::copy_n(dropout + i, rest, p);
-  if constexpr (kGradients && kHasTheta) std::copy_n(dtheta + i, rest, t);
-  ZeroSums sums = no_sums();
-  vector_at(i, p, s, t, sums);
-  put_away(sums);
-  if constexpr (kGradients) {
-    if constexpr (kHasDropout) std::copy_n(p, rest, dropout + i);
-    if constexpr (kHasTheta) std::copy_n(t, rest, dtheta + i);
-    std::copy_n(s, rest, slope + i);
-  }
-  return loss;
-}
 
-/// slopes[i] = weight (slopes[i] - share[i] total), the gradient that passes through the softmax.
-void softmax_backward(float* slopes, const float* share, std::int64_t n, float total, float weight) {
-  const auto step = static_cast<std::int64_t>(hn::Lanes(d));
-  const V sum = number(total);
-  const V w = number(weight);
-  std::int64_t i = 0;
-  for (; i + step <= n; i += step) {
-    const V g = hn::NegMulAdd(hn::LoadU(d, share + i), sum, hn::LoadU(d, slopes + i));
-    hn::StoreU(hn::Mul(w, g), d, slopes + i);
-  }
-  for (; i < n; ++i) slopes[i] = weight * (slopes[i] - share[i] * total);
-}
-
-/// One cell. The scratch holds its means, up to `factor`, padded with zeros.
-/// @return -log p
-template <CountLikelihood kKind, bool kGradients>
-double one_row(const RowOfCounts& row, RowScratch& scratch) {
-  const PositiveCounts<float> at = scratch.positive;
-  double loss = zero_row<kKind, kGradients>(scratch.mean(), row.factor, row.n_genes, row.theta, row.dropout,
-                                            row.slope, row.dtheta, row.weight, *row.slope_sum);
-  all_positive_counts<kKind, true>(at, 0, scratch.n_small);
-  all_positive_counts<kKind, false>(at, scratch.first_other, scratch.first_other + scratch.n_other);
-  scratch.redo_large_counts(kKind);
-  scratch.for_each_positive([&](std::int64_t i, std::int64_t gene) {
-    loss += static_cast<double>(at.loss[i]);
+  HWY_INLINE void without_inflation(std::int64_t begin, std::int64_t k, ZeroBlock& block) {
+    const auto one = hn::Set(kTag, 1.0F);
+    const auto theta = hn::LoadU(kTag, dispersion_.theta + begin + k);
+    const auto mu = hn::Mul(hn::Load(kTag, scratch_.means.get() + begin + k), hn::Set(kTag, mean_scale_));
+    const auto y = hn::Mul(mu, hn::LoadU(kTag, dispersion_.inverse + begin + k));
+    const auto u = hn::Add(one, y);
+    const Log1p log1p(y, u);
+    hn::Store(hn::Mul(theta, log1p.log()), kTag, block.nll + k);
     if constexpr (kGradients) {
-      row.slope[gene] = at.slope[i];
-      *row.slope_sum += static_cast<double>(at.slope[i]);
-      if constexpr (kKind != CountLikelihood::poisson) row.dtheta[gene] += row.weight * at.dtheta[i];
-      if constexpr (kKind == CountLikelihood::zinb) row.dropout[gene] = at.dropout[i];
+      const auto r = hn::Div(one, u);
+      hn::Store(hn::Mul(theta, hn::Mul(y, r)), kTag, block.by_log_mu + k);
+      hn::Store(hn::Mul(theta, log1p.over_ratio(r)), kTag, block.by_log_theta + k);
     }
+  }
+
+  /// @param j gene
+  /// @param k its place in the block
+  HWY_INLINE void zero_vector(std::int64_t j, std::int64_t k, const ZeroBlock& block, const float* dropout,
+                              float* by_dropout, float* by_scale, ZeroParts& parts) {
+    const auto nll = hn::Load(kTag, block.nll + k);
+    auto by_log_theta = hn::Set(kTag, weight_);
+    if constexpr (kZinb) {
+      const auto share = inflate(nll, dropout, by_dropout, parts);
+      if constexpr (kGradients) {
+        by_log_theta = hn::Mul(by_log_theta, share);
+        const auto by_log_mu = hn::Mul(hn::Load(kTag, block.by_log_mu + k), share);
+        parts.by_log_mu = hn::Add(parts.by_log_mu, by_log_mu);
+        hn::StoreU(by_log_mu, kTag, by_scale);
+      }
+    } else {
+      parts.linear = hn::Sub(parts.linear, nll);
+      if constexpr (kGradients) {
+        const auto by_log_mu = hn::Load(kTag, block.by_log_mu + k);
+        parts.by_log_mu = hn::Add(parts.by_log_mu, by_log_mu);
+        hn::StoreU(by_log_mu, kTag, by_scale);
+      }
+    }
+    if constexpr (kGradients) {
+      const auto sums = hn::LoadU(kTag, theta_sums_ + j);
+      hn::StoreU(hn::MulAdd(by_log_theta, hn::Load(kTag, block.by_log_theta + k), sums), kTag, theta_sums_ + j);
+    }
+  }
+
+  /// Adds the zeros that have other causes; the share of a zero that the negative binomial made.
+  HWY_INLINE V inflate(V nll, const float* dropout, float* by_dropout, ZeroParts& parts) {
+    const auto one = hn::Set(kTag, 1.0F), zero = hn::Zero(kTag);
+    const auto p = hn::LoadU(kTag, dropout);
+    const auto minus_a = hn::Add(nll, p);
+    const auto exp_a = exp_lanes(kTag, hn::Or(minus_a, hn::SignBit(kTag)));
+    const auto exp_p = exp_lanes(kTag, hn::Or(p, hn::SignBit(kTag)));
+    const auto with_a = hn::Add(one, exp_a);
+    const auto sigmoid_p = hn::Div(one, hn::Add(one, exp_p));
+    parts.ratios = hn::Mul(parts.ratios, hn::Mul(with_a, sigmoid_p));
+    // max(a, 0) + min(p, 0) without the difference of the two where both are large, and NaN if p is not finite.
+    parts.linear = hn::Add(parts.linear, hn::Max(hn::Neg(nll), hn::Min(p, zero)));
+    parts.linear = hn::MulAdd(p, zero, parts.linear);
+    if constexpr (!kGradients) return one;
+    const auto sigmoid_a = hn::Div(one, with_a);
+    const auto share = hn::IfThenElse(hn::Le(minus_a, zero), sigmoid_a, hn::Mul(exp_a, sigmoid_a));
+    if constexpr (kGradients) {
+      const auto present = hn::IfThenElse(hn::Ge(p, zero), hn::Mul(exp_p, sigmoid_p), sigmoid_p);
+      hn::StoreU(hn::Mul(hn::Set(kTag, weight_), hn::Sub(share, present)), kTag, by_dropout);
+    }
+    return share;
+  }
+
+  /// @param total the gradients by log mu summed over the genes
+  void write_gradients(double total) {
+    float* by_scale = job_.gradients->scale_logits + row_ * n_;
+    float* by_dropout = kZinb ? job_.gradients->dropout_logits + row_ * n_ : nullptr;
+    for_nonzeros([&](const NonzeroEntries& of, std::int64_t i) {
+      const std::int32_t column = of.columns[i];
+      scratch_.means[column] = of.mean[i];
+      by_scale[column] = of.by_log_mu[i];
+      theta_sums_[column] += of.by_log_theta[i];
+      if constexpr (kZinb) by_dropout[column] = of.by_dropout[i];
+    });
+    const auto share = static_cast<float>(total * inverse_sum_);
+    const float* means = scratch_.means.get();
+    for_lanes<float>(0, n_, [&](auto d, std::int64_t j) HWY_ATTR {
+      const auto gradient = hn::LoadU(d, by_scale + j);
+      const auto centred = hn::NegMulAdd(hn::LoadU(d, means + j), hn::Set(d, share), gradient);
+      hn::StoreU(hn::Mul(centred, hn::Set(d, weight_)), d, by_scale + j);
+    });
+    if (job_.gradients->library != nullptr)
+      job_.gradients->library[row_] = static_cast<float>(total * static_cast<double>(weight_));
+  }
+
+  const CountJob& job_;
+  RowScratch& scratch_;
+  const std::int64_t n_;
+  std::int64_t row_ = 0;
+  RowDispersion dispersion_{};
+  float* theta_sums_ = nullptr;
+  float weight_ = 1;
+  float mean_scale_ = 1;
+  double inverse_sum_ = 1;
+};
+
+template <bool kZinb, bool kGradients>
+void run_rows(const CountJob& job, Range rows, ThetaSums* sums) {
+  const std::int64_t n = job.counts.n_columns;
+  RowScratch scratch(n);
+  CountRows<kZinb, kGradients> kernel(job, scratch);
+  for (std::int64_t row = rows.begin; row < rows.end; ++row) {
+    const std::int64_t index = job.dispersion_row(row);
+    const float* values = job.dispersion.values + index * n;
+    RowDispersion dispersion{.values = values};
+    if (job.table != nullptr) {
+      dispersion.theta = job.table->theta.get() + index * job.table->stride;
+      dispersion.inverse = job.table->inverse.get() + index * job.table->stride;
+      dispersion.regular = job.table->regular[static_cast<std::size_t>(index)] != 0;
+    } else {
+      dispersion.theta = scratch.theta.get();
+      dispersion.inverse = scratch.inverse.get();
+      dispersion.regular =
+          prepare_dispersions(values, n, job.dispersions_are_logs, scratch.theta.get(), scratch.inverse.get());
+    }
+    if constexpr (kGradients) {
+      const bool own = job.dispersion.rows == DispersionRows::per_cell;
+      float* theta_sums = own ? scratch.theta_gradient.get() : sums->of(index);
+      if (own) std::fill_n(theta_sums, padded(n), 0.0F);
+      kernel.run(row, dispersion, theta_sums);
+      if (own) std::copy_n(theta_sums, n, job.gradients->log_theta + row * n);
+    } else {
+      kernel.run(row, dispersion, nullptr);
+    }
+  }
+}
+
+/// The rate of a count is e^(logit - log sum e^logit + library): its logarithm is never infinite.
+void poisson_row(const CountJob& job, std::int64_t row, RowScratch& scratch) {
+  const std::int64_t n = job.counts.n_columns;
+  const RowMeans means(job, row, scratch);
+  if (!means.finite) return write_nan(job, row, nullptr);
+  const double library = job.library[row];
+  const double log_scale = library - means.largest - std::log(means.sum);
+  double total = 0, weighted = 0;
+  const float* logits = job.scale_logits + row * n;
+  for (std::int64_t i = job.counts.indptr[row]; i < job.counts.indptr[row + 1]; ++i) {
+    const double x = job.counts.values[i];
+    if (x == 0) continue;
+    total += x;
+    weighted += x * (logits[job.counts.indices[i]] + log_scale);
+  }
+  const double rate = std::exp(library);
+  job.write(row, rate - weighted + job.log_factorials_of(row));
+  if (job.gradients == nullptr) return;
+  const float weight = job.gradients->weights == nullptr ? 1.0F : job.gradients->weights[row];
+  float* by_scale = job.gradients->scale_logits + row * n;
+  // mu - x - rho sum(mu - x): the library cancels.
+  const auto share = static_cast<float>(total / means.sum);
+  for_lanes<float>(0, n, [&](auto d, std::int64_t j) HWY_ATTR {
+    hn::StoreU(hn::Mul(hn::Set(d, share * weight), hn::LoadU(d, scratch.means.get() + j)), d, by_scale + j);
   });
-  return loss;
+  for (std::int64_t i = job.counts.indptr[row]; i < job.counts.indptr[row + 1]; ++i) {
+    const std::int32_t column = job.counts.indices[i];
+    by_scale[column] = weight * (share * scratch.means[column] - job.counts.values[i]);
+  }
+  if (job.gradients->library != nullptr)
+    job.gradients->library[row] = static_cast<float>((rate - total) * static_cast<double>(weight));
 }
 
-template <bool kGradients>
-double one_row_of(CountLikelihood kind, const RowOfCounts& row, RowScratch& scratch) {
-  switch (kind) {
-    case CountLikelihood::zinb:
-      return one_row<CountLikelihood::zinb, kGradients>(row, scratch);
-    case CountLikelihood::nb:
-      return one_row<CountLikelihood::nb, kGradients>(row, scratch);
-    default:
-      return one_row<CountLikelihood::poisson, kGradients>(row, scratch);
+/// sum x log(mu) - mu, of means that are given.
+void poisson_mean_row(const CountJob& job, std::int64_t row, RowScratch& scratch) {
+  const std::int64_t count_row = job.count_row_of(row);
+  const RowMeans means(job, row, scratch);
+  if (!means.finite) return write_nan(job, row, nullptr);
+  double weighted = 0;
+  for (std::int64_t i = job.counts.indptr[count_row]; i < job.counts.indptr[count_row + 1]; ++i) {
+    const double x = job.counts.values[i];
+    if (x != 0) weighted += x * std::log(static_cast<double>(scratch.means[job.counts.indices[i]]));
+  }
+  job.write(row, means.sum - weighted + job.log_factorials_of(count_row));
+}
+
+void run_poisson(const CountJob& job, Range rows) {
+  RowScratch scratch(job.counts.n_columns);
+  for (std::int64_t row = rows.begin; row < rows.end; ++row) {
+    if (job.mean == nullptr)
+      poisson_row(job, row, scratch);
+    else
+      poisson_mean_row(job, row, scratch);
   }
 }
 
-double row_with_gradients(CountLikelihood kind, const RowOfCounts& row, RowScratch& scratch) {
-  return one_row_of<true>(kind, row, scratch);
-}
-
-double row_without_gradients(CountLikelihood kind, const RowOfCounts& row, RowScratch& scratch) {
-  return one_row_of<false>(kind, row, scratch);
+void count_rows(const CountJob& job, Range rows, ThetaSums* sums) {
+  if (job.likelihood == CountLikelihood::poisson) return run_poisson(job, rows);
+  const bool zinb = job.likelihood == CountLikelihood::zinb;
+  if (job.gradients == nullptr)
+    return zinb ? run_rows<true, false>(job, rows, sums) : run_rows<false, false>(job, rows, sums);
+  return zinb ? run_rows<true, true>(job, rows, sums) : run_rows<false, true>(job, rows, sums);
 }
 
 }  // namespace
@@ -375,188 +413,124 @@ HWY_AFTER_NAMESPACE();
 namespace scvi::kernel {
 namespace {
 
-HWY_EXPORT(fill_theta);
-HWY_EXPORT(exponentiate);
-HWY_EXPORT(softmax_backward);
-HWY_EXPORT(row_with_gradients);
-HWY_EXPORT(row_without_gradients);
+HWY_EXPORT(prepare_dispersions);
+HWY_EXPORT(count_rows);
 
-/// Rows that one chunk of work takes; they share one sum of gradients by theta.
-std::int64_t rows_per_chunk(std::int64_t n_genes) {
-  return std::clamp<std::int64_t>(65536 / std::max<std::int64_t>(n_genes, 1), 4, 16);
+/// Numbers that are worth a chunk of their own.
+constexpr std::int64_t kChunk = 16384;
+/// Chunks with sums over cells, each of which costs a row of memory at least.
+constexpr std::int64_t kMostChunks = 16;
+
+std::int64_t rows_per_chunk(const CountJob& job) {
+  const std::int64_t enough = std::max<std::int64_t>(1, kChunk / job.counts.n_columns);
+  if (job.gradients == nullptr) return enough;
+  return std::max(enough, (job.n_rows + kMostChunks - 1) / kMostChunks);
 }
 
-/// The cells in the order of their categories, cut where the category changes.
-struct RowPlan {
-  struct Chunk {
-    std::int64_t category = 0;
-    std::int64_t begin = 0;  ///< among `rows`
-    std::int64_t end = 0;
-  };
-  std::vector<std::int64_t> rows;
-  std::vector<Chunk> chunks;
+/// theta of all rows, unless there are about as many as cells.
+std::optional<DispersionTable> make_table(const CountJob& job) {
+  const bool shared = job.dispersion.rows == DispersionRows::shared;
+  const std::int64_t n_rows = shared ? 1 : job.dispersion.n_categories;
+  if (job.dispersion.rows == DispersionRows::per_cell || (!shared && n_rows >= job.n_rows)) return std::nullopt;
+  const std::int64_t n = job.counts.n_columns;
+  DispersionTable table(n_rows, n);
+  parallel_for(n_rows, std::max<std::int64_t>(1, kChunk / n), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i)
+      table.regular[static_cast<std::size_t>(i)] = HWY_DYNAMIC_DISPATCH(prepare_dispersions)(
+          job.dispersion.values + i * n, n, job.dispersions_are_logs, table.theta.get() + i * table.stride,
+          table.inverse.get() + i * table.stride);
+  });
+  return table;
+}
 
-  template <class T>
-  explicit RowPlan(const CountNll<T>& what) : rows(static_cast<std::size_t>(what.n_rows)) {
-    std::iota(rows.begin(), rows.end(), 0);
-    const std::int64_t* const category = what.dispersion.per_cell ? nullptr : what.dispersion.category;
-    const auto category_of = [&](std::int64_t row) { return category == nullptr ? 0 : category[row]; };
-    if (category != nullptr) {
-      std::stable_sort(rows.begin(), rows.end(),
-                       [&](std::int64_t a, std::int64_t b) { return category[a] < category[b]; });
-    }
-    const std::int64_t most = rows_per_chunk(what.n_genes);
-    for (std::int64_t at = 0; at < what.n_rows; ++at) {
-      const std::int64_t here = category_of(rows[at]);
-      if (chunks.empty() || chunks.back().category != here || at - chunks.back().begin == most) {
-        chunks.push_back({here, at, at});
-      }
-      chunks.back().end = at + 1;
-    }
+/// Adds what the chunks say of log theta in the order of the chunks.
+void add_theta_sums(const CountJob& job, const std::vector<ThetaSums>& sums) {
+  constexpr std::int64_t kGenes = 2048;
+  const std::int64_t n = job.counts.n_columns;
+  const Dispersion<float>& dispersion = job.dispersion;
+  if (dispersion.rows == DispersionRows::per_cell) return;
+  const std::int64_t n_rows = dispersion.rows == DispersionRows::shared ? 1 : dispersion.n_categories;
+  parallel_for(n, kGenes, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = 0; i < n_rows; ++i)
+      std::fill_n(job.gradients->log_theta + i * n + begin, end - begin, 0.0F);
+    for (const ThetaSums& chunk : sums) chunk.add_to(job.gradients->log_theta, n, begin, end);
+  });
+}
+
+void run_without_genes(const CountJob& job) {
+  for (std::int64_t row = 0; row < job.n_rows; ++row) {
+    job.write(row, 0);
+    if (job.gradients != nullptr && job.gradients->library != nullptr) job.gradients->library[row] = 0;
   }
-};
+}
 
-/// What the cells of a call share.
-class NllCall {
- public:
-  NllCall(const CountNll<float>& what, float* nll, const CountNllGradients<float>& gradients, bool with_gradients)
-      : what_(what), nll_(nll), gradients_(gradients), with_gradients_(with_gradients), plan_(what) {}
+void run(CountJob job) {
+  if (job.counts.n_columns == 0) return run_without_genes(job);
+  const bool poisson = job.likelihood == CountLikelihood::poisson;
+  const std::optional<DispersionTable> table = poisson ? std::nullopt : make_table(job);
+  job.table = table ? &*table : nullptr;
+  const std::int64_t chunk = rows_per_chunk(job);
+  const bool with_sums = job.gradients != nullptr && !poisson;
+  std::vector<ThetaSums> sums;
+  for (std::int64_t i = 0; with_sums && i < chunk_count(job.n_rows, chunk); ++i)
+    sums.emplace_back(job.counts.n_columns);
+  parallel_for(job.n_rows, chunk, [&](std::int64_t begin, std::int64_t end) {
+    ThetaSums* own = with_sums ? &sums[static_cast<std::size_t>(begin / chunk)] : nullptr;
+    HWY_DYNAMIC_DISPATCH(count_rows)(job, {begin, end}, own);
+  });
+  if (with_sums) add_theta_sums(job, sums);
+}
 
-  void run() {
-    prepare_theta();
-    const bool sums = with_gradients_ && has_theta() && !what_.dispersion.per_cell;
-    if (sums) partial_.assign(plan_.chunks.size() * static_cast<std::size_t>(what_.n_genes), 0.0F);
-    parallel_for(std::ssize(plan_.chunks), 1, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t chunk = begin; chunk < end; ++chunk) run_chunk(chunk);
-    });
-    if (sums && gradients_.log_theta != nullptr) add_partial_sums();
-  }
-
- private:
-  bool has_theta() const { return what_.likelihood != CountLikelihood::poisson; }
-
-  void prepare_theta() {
-    if (!has_theta() || what_.dispersion.per_cell) return;
-    theta_.resize(what_.dispersion.n_categories, what_.n_genes);
-    std::vector<bool> used(static_cast<std::size_t>(what_.dispersion.n_categories), false);
-    for (const auto& chunk : plan_.chunks) {
-      if (used[chunk.category]) continue;
-      used[chunk.category] = true;
-      HWY_DYNAMIC_DISPATCH(fill_theta)
-      (what_.dispersion.log_theta + chunk.category * what_.n_genes, what_.n_genes, theta_.row(chunk.category));
-    }
-  }
-
-  void run_chunk(std::int64_t index) {
-    const RowPlan::Chunk& chunk = plan_.chunks[index];
-    thread_local RowScratch scratch;
-    scratch.prepare(what_.n_genes);
-    float* const partial = partial_.empty() ? nullptr : partial_.data() + index * what_.n_genes;
-    for (std::int64_t at = chunk.begin; at < chunk.end; ++at)
-      run_row(plan_.rows[at], chunk.category, partial, scratch);
-  }
-
-  void run_row(std::int64_t row, std::int64_t category, float* partial, RowScratch& scratch) {
-    const std::int64_t n = what_.n_genes;
-    float* const scores = what_.scale_logits + row * n;
-    double sum = 0;
-    const float largest = HWY_DYNAMIC_DISPATCH(exponentiate)(scores, n, scratch.mean(), sum);
-    double slope_sum = 0;
-    RowOfCounts of{.n_genes = n,
-                   .factor = static_cast<float>(std::exp(static_cast<double>(what_.library[row])) / sum),
-                   .weight = what_.weights == nullptr ? 1.0F : what_.weights[row],
-                   .slope = scores,
-                   .slope_sum = &slope_sum};
-    if (what_.likelihood == CountLikelihood::zinb) of.dropout = what_.dropout_logits + row * n;
-    if (has_theta()) {
-      of.theta = what_.dispersion.per_cell ? scratch.cell_theta(n) : theta_.row(category);
-      of.dtheta = what_.dispersion.per_cell ? per_cell_slopes(row) : partial;
-      if (what_.dispersion.per_cell) {
-        HWY_DYNAMIC_DISPATCH(fill_theta)(what_.dispersion.log_theta + row * n, n, of.theta);
-      }
-    }
-    const double log_scale = static_cast<double>(what_.library[row]) - largest - std::log(sum);
-    const double log_factorials =
-        scratch.gather(what_.counts, row, of, [&](std::int64_t gene) { return scores[gene] + log_scale; });
-    nll_[row] = static_cast<float>(log_factorials + (with_gradients_ ? HWY_DYNAMIC_DISPATCH(row_with_gradients)
-                                                                     : HWY_DYNAMIC_DISPATCH(row_without_gradients))(
-                                                        what_.likelihood, of, scratch));
-    if (with_gradients_) finish_gradients(row, of, slope_sum, sum, scratch);
-  }
-
-  float* per_cell_slopes(std::int64_t row) {
-    if (!with_gradients_) return nullptr;
-    float* const slopes = gradients_.log_theta + row * what_.n_genes;
-    std::fill_n(slopes, what_.n_genes, 0.0F);
-    return slopes;
-  }
-
-  void finish_gradients(std::int64_t row, const RowOfCounts& of, double slope_sum, double sum, RowScratch& scratch) {
-    scratch.restore_means();
-    if (gradients_.library != nullptr) gradients_.library[row] = of.weight * static_cast<float>(slope_sum);
-    HWY_DYNAMIC_DISPATCH(softmax_backward)
-    (of.slope, scratch.mean(), of.n_genes, static_cast<float>(slope_sum / sum), of.weight);
-    if (of.weight != 1.0F && of.dropout != nullptr) {
-      for (std::int64_t gene = 0; gene < of.n_genes; ++gene) of.dropout[gene] *= of.weight;
-    }
-  }
-
-  /// Adds the chunks of every category up, in their order.
-  void add_partial_sums() {
-    const std::int64_t n = what_.n_genes;
-    std::fill_n(gradients_.log_theta, what_.dispersion.n_categories * n, 0.0F);
-    parallel_for(n, 4096, [&](std::int64_t begin, std::int64_t end) {
-      for (std::size_t chunk = 0; chunk < plan_.chunks.size(); ++chunk) {
-        const float* const from = partial_.data() + chunk * static_cast<std::size_t>(n);
-        float* const to = gradients_.log_theta + plan_.chunks[chunk].category * n;
-        for (std::int64_t gene = begin; gene < end; ++gene) to[gene] += from[gene];
-      }
-    });
-  }
-
-  const CountNll<float>& what_;
-  float* nll_;
-  CountNllGradients<float> gradients_;
-  bool with_gradients_;
-  RowPlan plan_;
-  ThetaTable theta_;
-  std::vector<float> partial_;  ///< (chunks, genes) gradients by log theta
-};
+CountJob job_of(const CountNll<float>& cells, float* nll, const CountNllGradients<float>* gradients) {
+  return {.likelihood = cells.likelihood,
+          .counts = cells.counts,
+          .log_factorials = cells.log_factorials,
+          .n_rows = cells.counts.n_rows,
+          .count_row = nullptr,
+          .scale_logits = cells.scale_logits,
+          .library = cells.library,
+          .mean = nullptr,
+          .dropout = cells.dropout_logits,
+          .dispersion = cells.log_theta,
+          .dispersions_are_logs = true,
+          .gradients = gradients,
+          .nll = nll,
+          .log_likelihood = nullptr,
+          .table = nullptr};
+}
 
 }  // namespace
 
-void count_nll(const CountNll<float>& what, float* nll, const CountNllGradients<float>& gradients) {
-  NllCall(what, nll, gradients, true).run();
+void count_nll(const CountNll<float>& cells, float* nll) {
+  run(job_of(cells, nll, nullptr));
 }
 
-void count_nll_only(const CountNll<float>& what, float* nll) {
-  NllCall(what, nll, {}, false).run();
+void count_nll(const CountNll<float>& cells, float* nll, const CountNllGradients<float>& gradients) {
+  run(job_of(cells, nll, &gradients));
 }
 
-void count_log_likelihood(const CountLogLikelihood<float>& what, float* log_likelihood) {
-  const std::int64_t n = what.n_genes;
-  const bool has_theta = what.likelihood != CountLikelihood::poisson;
-  parallel_for(what.n_rows, rows_per_chunk(n), [&](std::int64_t begin, std::int64_t end) {
-    thread_local RowScratch scratch;
-    scratch.prepare(n);
-    for (std::int64_t row = begin; row < end; ++row) {
-      const float* const mean = what.mean + row * n;
-      std::copy_n(mean, n, scratch.mean());
-      std::fill(scratch.mean() + n, scratch.mean() + scratch.padded_genes(), 0.0F);
-      double unused = 0;
-      RowOfCounts of{.n_genes = n, .factor = 1, .weight = 1, .slope_sum = &unused};
-      // Only read where no gradients are wanted.
-      if (what.likelihood == CountLikelihood::zinb) of.dropout = const_cast<float*>(what.dropout_logits + row * n);
-      if (has_theta && (row == begin || what.n_theta_rows > 1)) {
-        scratch.fill_theta_row(what.theta + row % what.n_theta_rows * n, n);
-      }
-      if (has_theta) of.theta = scratch.cell_theta(n);
-      const double log_factorials = scratch.gather(what.counts, row % what.counts.n_rows, of, [&](std::int64_t gene) {
-        return std::log(static_cast<double>(mean[gene]));
-      });
-      log_likelihood[row] = static_cast<float>(
-          -log_factorials - HWY_DYNAMIC_DISPATCH(row_without_gradients)(what.likelihood, of, scratch));
-    }
+void count_log_likelihood(const CountMeans<float>& cells, float* log_likelihood) {
+  run({.likelihood = cells.likelihood,
+       .counts = cells.counts,
+       .log_factorials = cells.log_factorials,
+       .n_rows = cells.n_rows,
+       .count_row = cells.count_row,
+       .scale_logits = nullptr,
+       .library = nullptr,
+       .mean = cells.mean,
+       .dropout = cells.dropout_logits,
+       .dispersion = cells.theta,
+       .dispersions_are_logs = false,
+       .gradients = nullptr,
+       .nll = nullptr,
+       .log_likelihood = log_likelihood,
+       .table = nullptr});
+}
+
+void log_factorials(const CsrView& counts, double* sums) {
+  constexpr std::int64_t kRows = 64;
+  parallel_for(counts.n_rows, kRows, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t row = begin; row < end; ++row) sums[row] = sum_of_log_factorials(counts, row);
   });
 }
 

@@ -218,7 +218,7 @@ at::Tensor VAE::get_reconstruction_loss(const MiniBatch& batch, const InferenceO
   const kernel::LayerInput counts = layer_input(batch.counts);
   const bool has_theta = options_.reconstruction_loss != ReconstructionLoss::poisson;
   const bool has_dropout = options_.reconstruction_loss == ReconstructionLoss::zinb;
-  const kernel::CountMeans means{.likelihood = options_.reconstruction_loss,
+  const kernel::CountMeansTensors means{.likelihood = options_.reconstruction_loss,
                                  .mean = outputs.px_rate,
                                  .theta = has_theta ? outputs.px_r : at::Tensor(),
                                  .dropout_logits = has_dropout ? outputs.px_dropout : at::Tensor()};

@@ -240,7 +240,7 @@ TEST(CountMeansNll, EqualsTheDistributionsOverSamples) {
   const at::Tensor dropout = torch::randn({3, kRows, kGenes});
   const SparseRows rows = sparse_rows(counts);
   for (const at::Tensor& theta : {torch::rand({kGenes}) + 0.1, torch::rand({kRows, kGenes}) + 0.1}) {
-    const CountMeans zinb{CountLikelihood::zinb, mean, theta, dropout};
+    const CountMeansTensors zinb{CountLikelihood::zinb, mean, theta, dropout};
     ASSERT_TRUE(can_fuse(zinb, &rows));
     const auto wide_of = [](const at::Tensor& tensor) { return tensor.to(at::kDouble); };
     expect_close(count_means_nll(zinb, rows),

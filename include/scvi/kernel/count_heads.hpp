@@ -30,7 +30,7 @@ at::Tensor count_heads_nll(const at::Tensor& hidden, const at::Tensor& library, 
                            const SparseRows& counts);
 
 /// A distribution of counts by its means, without gradients.
-struct CountMeans {
+struct CountMeansTensors {
   CountLikelihood likelihood = CountLikelihood::zinb;
   at::Tensor mean;                 ///< (..., cells, genes)
   at::Tensor theta = {};           ///< (genes) or (cells, genes); undefined for poisson
@@ -38,9 +38,9 @@ struct CountMeans {
 };
 
 /// Whether count_means_nll() takes this: as can_fuse(), and no gradient is wanted.
-bool can_fuse(const CountMeans& means, const SparseRows* counts);
+bool can_fuse(const CountMeansTensors& means, const SparseRows* counts);
 
 /// (..., cells) -log p(counts), in nats. @pre can_fuse(means, &counts)
-at::Tensor count_means_nll(const CountMeans& means, const SparseRows& counts);
+at::Tensor count_means_nll(const CountMeansTensors& means, const SparseRows& counts);
 
 }  // namespace scvi::kernel

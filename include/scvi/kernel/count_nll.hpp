@@ -6,69 +6,77 @@
 
 namespace scvi::kernel {
 
-/// Distributions of counts; the formulas are those of distribution/count.hpp.
+/// Negative binomial with extra zeros, negative binomial, or Poisson. All in nats, with scVI's eps of 1e-8 in the
+/// logarithms of the first two (NUMERICS: te = theta + eps, m = mu + eps, s = 1 / (te + mu), p the dropout logit):
+///   nb:      theta log(te s) + x log(m s) + lgamma(x + theta) - lgamma(theta) - lgamma(x + 1)
+///   zinb:    x = 0: softplus(a) - softplus(-p) with a = theta log(te s) - p;  x > 0: the above - softplus(p)
+///   poisson: x log(mu) - mu - lgamma(x + 1)
+/// A count of at most 1e-8 is a zero.
 enum class CountLikelihood { zinb, nb, poisson };
 
-/// Logarithms of inverse dispersions, in whichever form a model has them.
+/// Where a cell finds its row of inverse dispersions.
+enum class DispersionRows { shared, by_category, per_cell };
+
+/// One number per gene for every cell, row after row; not read for poisson.
 template <class T>
-struct DispersionTable {
-  const T* log_theta = nullptr;  ///< (n_categories, n_genes); for per_cell (n_rows, n_genes)
-  std::int64_t n_categories = 1;
-  const std::int64_t* category = nullptr;  ///< (n_rows) which row of the table a cell takes; null: the first
-  bool per_cell = false;                   ///< every cell has a row of its own
+struct Dispersion {
+  DispersionRows rows = DispersionRows::shared;
+  const T* values = nullptr;               ///< (1, n_categories or n_rows; n_genes), contiguous
+  std::int64_t n_categories = 1;           ///< of by_category
+  const std::int64_t* category = nullptr;  ///< one per row of the counts, within the categories: not checked
 };
 
-/// Minus log p(counts) of some cells, from what the heads of a decoder give.
+/// Cells whose means come out of a decoder: mu = exp(library) softmax(scale_logits). Arrays are contiguous, of
+/// n_rows = counts.n_rows cells and n_genes = counts.n_columns genes, with no alignment asked for.
 template <class T>
 struct CountNll {
   CountLikelihood likelihood = CountLikelihood::zinb;
-  std::int64_t n_rows = 0;
-  std::int64_t n_genes = 0;
-  /// (n_rows, n_genes), contiguous: the mean of a count is exp(library) softmax(scale_logits). Becomes the gradient.
-  T* scale_logits = nullptr;
-  /// (n_rows, n_genes) logits of an extra zero, zinb only. Becomes the gradient.
-  T* dropout_logits = nullptr;
-  const T* library = nullptr;          ///< (n_rows) natural logarithms
-  DispersionTable<T> dispersion = {};  ///< not for poisson
-  CsrView counts = {};                 ///< (n_rows, n_genes), whole numbers or not, none negative
-  /// (n_rows) weights of the cells in the gradients; null: all 1. The losses themselves are not weighted.
-  const T* weights = nullptr;
+  CsrView counts;                          ///< whole or fractional
+  const double* log_factorials = nullptr;  ///< (n_rows), of log_factorials(); null: computed here
+  const T* scale_logits = nullptr;         ///< (n_rows, n_genes)
+  const T* dropout_logits = nullptr;       ///< (n_rows, n_genes), of zinb
+  const T* library = nullptr;              ///< (n_rows), natural logarithm, up to 60
+  Dispersion<T> log_theta = {};
 };
 
-/// Gradients that do not take the place of an input, each written whole; null where not wanted.
+/// Gradients of sum_r weights[r] nll[r]. Those of scale_logits, dropout_logits and of a log_theta per cell may be
+/// written over these arrays themselves.
 template <class T>
 struct CountNllGradients {
-  T* library = nullptr;    ///< (n_rows)
-  T* log_theta = nullptr;  ///< shaped as the table
+  const T* weights = nullptr;   ///< (n_rows), or null for 1
+  T* scale_logits = nullptr;    ///< (n_rows, n_genes)
+  T* dropout_logits = nullptr;  ///< (n_rows, n_genes), of zinb
+  T* library = nullptr;         ///< (n_rows), or null where it is not wanted
+  T* log_theta = nullptr;       ///< of the shape of log_theta, summed over the cells of a row; of zinb and nb
 };
 
-/// Writes the losses nll (n_rows), in nats, and the gradients of sum(weights * nll), all in one pass. The same bits
-/// for any number of threads. Where theta grows beyond all counts the negative binomial turns into its Poisson limit;
-/// NaN or infinite input gives NaN. Within 1e-6 of the loss of float64 per cell, and 1e-5 of the largest gradient of
-/// the row.
-void count_nll(const CountNll<float>& what, float* nll, const CountNllGradients<float>& gradients);
+/// Writes nll (n_rows), the negative log-likelihood of each cell summed over its genes in float64.
+/// A cell with a parameter that is infinite or not a number gets NaN, in all its gradients too. Finite parameters
+/// give finite results wherever float64 does: theta from 1e-30 to 1e30 and beyond, mu down to zero.
+void count_nll(const CountNll<float>& cells, float* nll);
 
-/// The losses alone; logits are left as they are.
-void count_nll_only(const CountNll<float>& what, float* nll);
+/// The same with the gradients, in one pass over each cell. The sums over cells are cut by the sizes alone and added
+/// in a fixed order: the bits do not depend on the number of threads.
+void count_nll(const CountNll<float>& cells, float* nll, const CountNllGradients<float>& gradients);
 
-/// log p(counts) per cell where the means themselves are given.
+/// Cells whose means are given, several rows of parameters for one row of counts where there are samples.
 template <class T>
-struct CountLogLikelihood {
+struct CountMeans {
   CountLikelihood likelihood = CountLikelihood::zinb;
-  std::int64_t n_rows = 0;
-  std::int64_t n_genes = 0;
-  const T* mean = nullptr;            ///< (n_rows, n_genes)
-  const T* theta = nullptr;           ///< (n_theta_rows, n_genes) inverse dispersions
-  std::int64_t n_theta_rows = 1;      ///< cell r takes row r modulo this
-  const T* dropout_logits = nullptr;  ///< (n_rows, n_genes), zinb only
-  CsrView counts = {};  ///< its row r modulo its number of rows is that of row r (samples of the same cells)
+  CsrView counts;                           ///< whole or fractional
+  const double* log_factorials = nullptr;   ///< (counts.n_rows), of log_factorials(); null: computed here
+  std::int64_t n_rows = 0;                  ///< of the parameters
+  const std::int64_t* count_row = nullptr;  ///< (n_rows), the row of the counts; null: each its own
+  const T* mean = nullptr;                  ///< (n_rows, n_genes), >= 0
+  const T* dropout_logits = nullptr;        ///< (n_rows, n_genes), of zinb
+  Dispersion<T> theta = {};                 ///< > 0; per_cell: (n_rows, n_genes)
 };
 
-/// Writes log p (n_rows).
-void count_log_likelihood(const CountLogLikelihood<float>& what, float* log_likelihood);
+/// Writes log_likelihood (n_rows), summed over the genes in float64. NaN as for count_nll().
+void count_log_likelihood(const CountMeans<float>& cells, float* log_likelihood);
 
-/// The same written down plainly, with lgamma and digamma, in the precision of T: what the kernels are held against.
-template <class T>
-void count_nll_plain(const CountNll<T>& what, T* nll, const CountNllGradients<T>& gradients);
+/// Writes sums (n_rows): sum of lgamma(x + 1) over the counts of each row, the part of every likelihood that no
+/// parameter changes.
+void log_factorials(const CsrView& counts, double* sums);
 
 }  // namespace scvi::kernel

@@ -1,0 +1,270 @@
+// Included once per instruction set, after <hwy/highway.h> and count_math_inl.hpp: counts above zero.
+#if defined(SCVI_KERNEL_COUNT_NONZERO_INL_HPP) == defined(HWY_TARGET_TOGGLE)
+#ifdef SCVI_KERNEL_COUNT_NONZERO_INL_HPP
+#undef SCVI_KERNEL_COUNT_NONZERO_INL_HPP
+#else
+#define SCVI_KERNEL_COUNT_NONZERO_INL_HPP
+#endif
+
+#include <cmath>
+#include <cstdint>
+
+#include "count_job.hpp"
+#include "count_math_inl.hpp"
+#include "count_terms.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace scvi::kernel::HWY_NAMESPACE {
+
+/// The parameters of a row that the counts above zero pick from.
+struct NonzeroRow {
+  const float* means;  ///< times `scale`: mu
+  float scale;
+  const float* dropout;  ///< of zinb
+  RowDispersion dispersion;
+  bool dispersions_are_logs;
+  float weight;
+};
+
+struct NonzeroSums {
+  double log_likelihood = 0;  ///< without the log-factorials
+  double by_log_mu = 0;       ///< of the negative log-likelihood
+};
+
+/// lgamma(x + theta) - lgamma(theta) + x log(m s), and theta (digamma(x + theta) - digamma(theta) - x s).
+template <class V>
+struct GammaPart {
+  V factor;        ///< the logarithm of this one ...
+  V log_gamma;     ///< ... added to this is the former
+  V by_log_theta;  ///< the latter
+};
+
+/// What the formulas of one count have in common.
+template <class V>
+struct CountValues {
+  V x, theta, mu;
+  V m;  ///< mu + eps
+  V s;  ///< 1 / (theta + eps + mu)
+};
+
+/// The factors h + k v of the first part, h = theta v, v = m s, and the sum over (m - k) / (1 + k / theta) of the
+/// second, for k = kFirst to kFirst + 3, as far as k < x. Products of four hold for all theta and mu.
+template <int kFirst, class V>
+struct FourFactors {
+  V product;
+  V sum;
+
+  template <class D>
+  HWY_INLINE FourFactors(D d, const CountValues<V>& of, V h, V v, V inverse_theta)
+      : product(kFirst == 0 ? h : hn::Set(d, 1.0F)) {
+    const auto one = hn::Set(d, 1.0F);
+    auto denominator = one;
+    auto numerator = kFirst == 0 ? of.m : hn::Zero(d);
+    for (int i = kFirst == 0 ? 1 : 0; i < 4; ++i) {
+      const auto k = hn::Set(d, static_cast<float>(kFirst + i));
+      const auto there = hn::Lt(k, of.x);
+      product = hn::Mul(product, hn::IfThenElse(there, hn::MulAdd(k, v, h), one));
+      const auto next = hn::IfThenElse(there, hn::MulAdd(k, inverse_theta, one), one);
+      const auto excess = hn::IfThenElseZero(there, hn::Sub(of.m, k));
+      numerator = hn::MulAdd(numerator, next, hn::Mul(excess, denominator));
+      denominator = hn::Mul(denominator, next);
+    }
+    sum = hn::Div(numerator, denominator);
+  }
+};
+
+/// x a whole number up to 4, or with kMedium to 8.
+template <int kKind, class D, class V>
+HWY_INLINE GammaPart<V> whole_gamma(D d, const CountValues<V>& of) {
+  const auto v = hn::Mul(of.m, of.s);
+  const auto h = hn::Mul(of.m, hn::Mul(of.theta, of.s));
+  const auto inverse_theta = hn::Div(hn::Set(d, 1.0F), of.theta);
+  const FourFactors<0, V> first(d, of, h, v, inverse_theta);
+  if constexpr (kKind == kSmall) return {first.product, hn::Zero(d), hn::Mul(first.sum, of.s)};
+  const FourFactors<4, V> second(d, of, h, v, inverse_theta);
+  return {first.product, log_lanes(d, second.product), hn::Mul(hn::Add(first.sum, second.sum), of.s)};
+}
+
+/// Stirling's series from z + x on less that from z on, z >= 4.
+template <class V>
+struct StirlingDifference {
+  V log_gamma;  ///< of c(z) = 1/(12 z) - 1/(360 z^3) + 1/(1260 z^5)
+  V digamma;    ///< of -1/(2 z) - 1/(12 z^2) + 1/(120 z^4) - 1/(252 z^6)
+
+  template <class D>
+  HWY_INLINE StirlingDifference(D d, V x, V a, V b) {
+    const auto number = [&](float value) HWY_ATTR { return hn::Set(d, value); };
+    const auto difference = hn::Mul(x, hn::Mul(a, b));  // a - b for a = 1 / z, b = 1 / (z + x)
+    const auto a2 = hn::Mul(a, a), b2 = hn::Mul(b, b), ab = hn::Mul(a, b);
+    const auto squares = hn::Add(a2, b2);
+    const auto fourths = hn::NegMulAdd(ab, ab, hn::Mul(squares, squares));  // a^4 + a^2 b^2 + b^4
+    const auto all_fourths = hn::MulAdd(ab, squares, fourths);              // (a^5 - b^5) / (a - b)
+    const auto lg = hn::MulAdd(all_fourths, number(1.0F / 1260),
+                               hn::NegMulAdd(hn::Add(squares, ab), number(1.0F / 360), number(1.0F / 12)));
+    log_gamma = hn::Neg(hn::Mul(difference, lg));
+    const auto di =
+        hn::MulAdd(fourths, number(1.0F / 252), hn::NegMulAdd(squares, number(1.0F / 120), number(1.0F / 12)));
+    digamma = hn::Mul(difference, hn::MulAdd(hn::Add(a, b), di, number(0.5F)));
+  }
+};
+
+/// Any x: like whole_gamma() less theta log(1 + mu / te) and its derivative, and less x log(x) - x, so that what
+/// remains is as small as the likelihood itself where counts or theta are large.
+template <class D, class V>
+HWY_INLINE GammaPart<V> general_gamma(D d, const CountValues<V>& of) {
+  const auto one = hn::Set(d, 1.0F), four = hn::Set(d, 4.0F);
+  const auto& [x, theta, mu, m, s] = of;
+  const auto t = hn::Add(theta, x);
+  // Theta below 4 is shifted by 4.
+  const auto shifted = hn::Lt(theta, four);
+  const auto z = hn::IfThenElse(shifted, hn::Add(theta, four), theta);
+  const auto zx = hn::Add(z, x);
+  const auto a = hn::Div(one, z), b = hn::Div(one, zx);
+  const StirlingDifference<V> tail(d, x, a, b);
+
+  // (theta + x) / (theta + mu) = 1 + delta; (theta + x) m s / x = 1 + rho.
+  const auto theta_s = hn::Mul(theta, s);
+  const auto ts = hn::Mul(t, s);
+  const auto delta = hn::Mul(hn::Sub(x, mu), s);
+  const Log1p log_delta(delta, ts);
+  const auto m_by_x = hn::Div(m, x);
+  const auto rho = hn::Mul(theta_s, hn::Div(hn::Sub(m, x), x));
+  const Log1p log_rho(rho, hn::Mul(ts, m_by_x));
+
+  auto log_gamma = hn::MulAdd(theta, log_delta.log(), hn::MulAdd(x, log_rho.log(), tail.log_gamma));
+  auto by_log_theta = hn::Mul(theta, hn::Sub(tail.digamma, log_delta.under_y()));
+  // Divides: sqrt((z + x) / z), and below the products of the shift.
+  auto divisor = hn::Sqrt(hn::Mul(zx, a));
+  if (!hn::AllFalse(d, shifted)) {
+    const auto inverse_t = hn::Div(one, t);
+    const auto four_by_t = hn::Mul(four, inverse_t);
+    const auto shrink = hn::Mul(theta, a);  // theta / z
+    const auto log_t = Log1p(four_by_t, hn::Add(one, four_by_t)).log();
+    const auto log_shrink = log_lanes(d, shrink);
+    // prod (t + k) / (t + 4) (theta + 4) / (theta + k), and sum 1 / (theta + k) - 1 / (t + k), k = 0 to 3.
+    auto product = one, numerator = hn::Zero(d), denominator = one, t_numerator = hn::Zero(d), t_denominator = one;
+    for (int i = 0; i < 4; ++i) {
+      const auto k = hn::Set(d, static_cast<float>(i));
+      const auto theta_k = hn::Add(theta, k);
+      const auto t_k = hn::Mul(hn::Add(t, k), b);
+      numerator = hn::MulAdd(numerator, theta_k, denominator);
+      denominator = hn::Mul(denominator, theta_k);
+      t_numerator = hn::MulAdd(t_numerator, t_k, t_denominator);
+      t_denominator = hn::Mul(t_denominator, t_k);
+    }
+    const auto inverse = hn::Div(one, denominator);
+    const auto z2 = hn::Mul(z, z);
+    product = hn::Mul(hn::Mul(t_denominator, inverse), hn::Mul(z2, z2));
+    const auto digammas =
+        hn::NegMulAdd(hn::Mul(b, t_numerator), hn::Div(one, t_denominator), hn::Mul(numerator, inverse));
+    const auto log_gamma_shift = hn::MulAdd(t, log_t, hn::Mul(theta, log_shrink));
+    log_gamma = hn::Add(log_gamma, hn::IfThenElseZero(shifted, log_gamma_shift));
+    divisor = hn::Mul(divisor, hn::IfThenElse(shifted, product, one));
+    const auto by_theta_shift = hn::Add(hn::Add(log_t, log_shrink), digammas);
+    by_log_theta = hn::Add(by_log_theta, hn::IfThenElseZero(shifted, hn::Mul(theta, by_theta_shift)));
+  }
+  return {hn::Div(one, divisor), log_gamma, by_log_theta};
+}
+
+/// Writes to `of` what the float64 formulas say of entry i, and returns its log-likelihood.
+template <bool kZinb, bool kGradients>
+double nonzero_entry(const NonzeroRow& row, NonzeroKind kind, NonzeroEntries& of, std::int64_t i) {
+  const std::int32_t column = of.columns[i];
+  const double value = row.dispersion.values[column];
+  const double x = of.counts[i];
+  const NonzeroTerm term(x, static_cast<double>(row.means[column]) * static_cast<double>(row.scale),
+                         row.dispersions_are_logs ? std::exp(value) : value);
+  double log_likelihood = term.log_likelihood - (kind == kGeneral ? bulk_of_factorial(x) : 0.0);
+  if constexpr (kZinb) {
+    const double p = row.dropout[column];
+    log_likelihood -= std::max(p, 0.0) + std::log1p(std::exp(-std::abs(p)));
+    if constexpr (kGradients) of.by_dropout[i] = static_cast<float>(row.weight / (1 + std::exp(-p)));
+  }
+  if constexpr (kGradients) {
+    of.by_log_mu[i] = static_cast<float>(-term.by_log_mu);
+    of.by_log_theta[i] = static_cast<float>(-row.weight * term.by_log_theta);
+  }
+  return log_likelihood;
+}
+
+template <bool kZinb, bool kGradients, NonzeroKind kKind>
+void nonzeros_of_kind(const NonzeroRow& row, NonzeroEntries& of, NonzeroSums& sums) {
+  const hn::ScalableTag<float> d;
+  const hn::RebindToSigned<decltype(d)> di;
+  constexpr std::int64_t kLanes = kN;
+  const auto one = hn::Set(d, 1.0F), zero = hn::Zero(d), eps = hn::Set(d, static_cast<float>(kEps));
+  DoubleSum log_likelihood, by_log_mu;
+  // Lanes beyond the last entry hold a harmless one.
+  hn::StoreU(hn::Zero(di), di, of.columns.get() + of.n);
+  hn::StoreU(one, d, of.counts.get() + of.n);
+  for (std::int64_t i = 0; i < of.n; i += kLanes) {
+    const auto column = hn::Load(di, of.columns.get() + i);
+    const auto valid = hn::FirstN(d, static_cast<std::size_t>(of.n - i));
+    const auto mean = hn::GatherIndex(d, row.means, column);
+    const auto theta = hn::GatherIndex(d, row.dispersion.theta, column);
+    const auto mu = hn::Mul(mean, hn::Set(d, row.scale));
+    const auto te = hn::Add(theta, eps);
+    CountValues<V> values{hn::Load(d, of.counts.get() + i), theta, mu, hn::Add(mu, eps), zero};
+    values.s = hn::Div(one, hn::Add(te, mu));
+    GammaPart<V> gamma;
+    if constexpr (kKind == kGeneral) {
+      gamma = general_gamma(d, values);
+    } else {
+      gamma = whole_gamma<kKind>(d, values);
+      const auto y = hn::Div(mu, te);
+      const Log1p log1p(y, hn::Add(one, y));
+      gamma.log_gamma = hn::NegMulAdd(theta, log1p.log(), gamma.log_gamma);
+      gamma.by_log_theta = hn::NegMulAdd(theta, log1p.over_ratio(hn::Mul(te, values.s)), gamma.by_log_theta);
+    }
+    if constexpr (kZinb) {
+      const auto p = hn::GatherIndex(d, row.dropout, column);
+      const auto exp_p = exp_lanes(d, hn::Or(p, hn::SignBit(d)));
+      const auto sigmoid = hn::Div(one, hn::Add(one, exp_p));
+      gamma.factor = hn::Mul(gamma.factor, sigmoid);
+      gamma.log_gamma = hn::Sub(gamma.log_gamma, hn::Max(p, zero));
+      if constexpr (kGradients) {
+        const auto absent = hn::IfThenElse(hn::Ge(p, zero), sigmoid, hn::Mul(exp_p, sigmoid));
+        hn::Store(hn::Mul(absent, hn::Set(d, row.weight)), d, of.by_dropout.get() + i);
+      }
+    }
+    auto ll = hn::Add(gamma.log_gamma, log_lanes(d, gamma.factor));
+    hn::Store(mean, d, of.mean.get() + i);
+    if constexpr (kGradients) {
+      const auto pull = hn::Mul(hn::Mul(theta, values.s), hn::Sub(values.m, values.x));
+      hn::Store(hn::Mul(pull, hn::Div(mu, values.m)), d, of.by_log_mu.get() + i);
+      hn::Store(hn::Mul(gamma.by_log_theta, hn::Set(d, -row.weight)), d, of.by_log_theta.get() + i);
+    }
+    const auto fits = hn::And(
+        hn::And(hn::Ge(theta, hn::Set(d, kSmallestTheta)), hn::Lt(theta, hn::Set(d, kLargestTheta))),
+        hn::And(hn::Le(mu, hn::Set(d, kLargestVectorMean)), hn::Le(values.x, hn::Set(d, kLargestVectorCount))));
+    if (HWY_UNLIKELY(!hn::AllTrue(d, hn::Or(fits, hn::Not(valid))))) {
+      alignas(64) float lanes[kLanes];
+      hn::Store(hn::IfThenElseZero(hn::And(valid, fits), ll), d, lanes);
+      alignas(64) float fitting[kLanes];
+      hn::Store(hn::IfThenElseZero(hn::And(valid, fits), one), d, fitting);
+      for (std::int64_t k = i; k < std::min(of.n, i + kLanes); ++k)
+        if (fitting[k - i] == 0) sums.log_likelihood += nonzero_entry<kZinb, kGradients>(row, kKind, of, k);
+      ll = hn::Load(d, lanes);
+    }
+    log_likelihood.add(hn::IfThenElseZero(valid, ll));
+    if constexpr (kGradients) by_log_mu.add(hn::IfThenElseZero(valid, hn::Load(d, of.by_log_mu.get() + i)));
+  }
+  sums.log_likelihood += log_likelihood.total();
+  sums.by_log_mu += by_log_mu.total();
+  if constexpr (kKind == kGeneral)
+    for (std::int64_t i = 0; i < of.n; ++i) sums.log_likelihood += tabulated_bulk(of.counts[i]);
+}
+
+template <bool kZinb, bool kGradients>
+NonzeroSums nonzero_terms(const NonzeroRow& row, RowScratch& scratch) {
+  NonzeroSums sums;
+  nonzeros_of_kind<kZinb, kGradients, kSmall>(row, scratch.nonzeros[kSmall], sums);
+  nonzeros_of_kind<kZinb, kGradients, kMedium>(row, scratch.nonzeros[kMedium], sums);
+  nonzeros_of_kind<kZinb, kGradients, kGeneral>(row, scratch.nonzeros[kGeneral], sums);
+  return sums;
+}
+
+}  // namespace scvi::kernel::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif
