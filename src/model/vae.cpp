@@ -219,9 +219,9 @@ at::Tensor VAE::get_reconstruction_loss(const MiniBatch& batch, const InferenceO
   const bool has_theta = options_.reconstruction_loss != ReconstructionLoss::poisson;
   const bool has_dropout = options_.reconstruction_loss == ReconstructionLoss::zinb;
   const kernel::CountMeansTensors means{.likelihood = options_.reconstruction_loss,
-                                 .mean = outputs.px_rate,
-                                 .theta = has_theta ? outputs.px_r : at::Tensor(),
-                                 .dropout_logits = has_dropout ? outputs.px_dropout : at::Tensor()};
+                                        .mean = outputs.px_rate,
+                                        .theta = has_theta ? outputs.px_r : at::Tensor(),
+                                        .dropout_logits = has_dropout ? outputs.px_dropout : at::Tensor()};
   if (kernel::can_fuse(means, counts.sparse())) return kernel::count_means_nll(means, *counts.sparse());
   const at::Tensor& x = counts.dense();
   switch (options_.reconstruction_loss) {
