@@ -138,7 +138,7 @@ class CountRows {
                                  .dispersions_are_logs = job_.dispersions_are_logs,
                                  .weight = weight_};
     const std::int64_t count_row = job_.count_row_of(row);
-    classify_counts(job_.counts, count_row, scratch_);
+    classify_vectors(job_.counts, count_row, scratch_);
     const NonzeroSums nonzero = nonzero_terms<kZinb, kGradients>(nonzero_row, scratch_);
     // A mean of zero makes a zero worth nothing, so what the vectors below say of these genes is void.
     for_nonzeros([&](const NonzeroEntries& of, std::int64_t i) { scratch_.means[of.columns[i]] = 0; });

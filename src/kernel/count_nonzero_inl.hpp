@@ -31,6 +31,37 @@ struct NonzeroSums {
   double by_log_mu = 0;       ///< of the negative log-likelihood
 };
 
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
+/// classify_counts() where the instruction set has one to pick numbers out of a vector.
+inline void classify_vectors(const CsrView& counts, std::int64_t row, RowScratch& scratch) {
+  const hn::RebindToSigned<hn::ScalableTag<float>> di;
+  auto& [small_entries, medium_entries, general_entries] = scratch.nonzeros;
+  for (NonzeroEntries& of : scratch.nonzeros) of.n = 0;
+  const auto append = [&](NonzeroEntries& of, auto columns, V x, auto mask) HWY_ATTR {
+    hn::StoreU(hn::Compress(columns, hn::RebindMask(di, mask)), di, of.columns.get() + of.n);
+    hn::StoreU(hn::Compress(x, mask), kTag, of.counts.get() + of.n);
+    of.n += static_cast<std::int64_t>(hn::CountTrue(kTag, mask));
+  };
+  const std::int64_t end = counts.indptr[row + 1];
+  for (std::int64_t i = counts.indptr[row]; i < end; i += kN) {
+    const auto valid = hn::FirstN(kTag, static_cast<std::size_t>(end - i));
+    const auto columns = hn::MaskedLoad(hn::RebindMask(di, valid), di, counts.indices + i);
+    const auto x = hn::MaskedLoad(valid, kTag, counts.values + i);
+    const auto above_zero = hn::Not(hn::Le(x, hn::Set(kTag, kLargestZero)));
+    const auto whole = hn::And(above_zero, hn::Eq(x, hn::Round(x)));
+    const auto to_4 = hn::And(whole, hn::Le(x, hn::Set(kTag, 4.0F)));
+    const auto to_8 = hn::And(whole, hn::Le(x, hn::Set(kTag, 8.0F)));
+    append(small_entries, columns, x, to_4);
+    append(medium_entries, columns, x, hn::AndNot(to_4, to_8));
+    append(general_entries, columns, x, hn::AndNot(to_8, above_zero));
+  }
+}
+#else
+inline void classify_vectors(const CsrView& counts, std::int64_t row, RowScratch& scratch) {
+  classify_counts(counts, row, scratch);
+}
+#endif
+
 /// lgamma(x + theta) - lgamma(theta) + x log(m s), and theta (digamma(x + theta) - digamma(theta) - x s).
 template <class V>
 struct GammaPart {
