@@ -133,12 +133,12 @@ class CountRows {
     if (!dispersion.regular || !means.finite) return write_nan(job_, row, theta_sums);
     const NonzeroRow nonzero_row{.means = scratch_.means.get(),
                                  .scale = mean_scale_,
-                                 .dropout = kZinb ? job_.dropout + row * n_ : nullptr,
+                                 .dropout = places().dropout,
                                  .dispersion = dispersion,
                                  .dispersions_are_logs = job_.dispersions_are_logs,
                                  .weight = weight_};
     const std::int64_t count_row = job_.count_row_of(row);
-    classify_counts(job_.counts, count_row, scratch_);
+    classify_vectors(job_.counts, count_row, scratch_);
     const NonzeroSums nonzero = nonzero_terms<kZinb, kGradients>(nonzero_row, scratch_);
     // A mean of zero makes a zero worth nothing, so what the vectors below say of these genes is void.
     for_nonzeros([&](const NonzeroEntries& of, std::int64_t i) { scratch_.means[of.columns[i]] = 0; });
@@ -155,37 +155,6 @@ class CountRows {
   void for_nonzeros(const Body& body) {
     for (const NonzeroEntries& of : scratch_.nonzeros)
       for (std::int64_t i = 0; i < of.n; ++i) body(of, i);
-  }
-
-  /// Every gene as if its count were zero; gradients by log mu go where those of the scale logits will be.
-  ZeroSums zero_terms() {
-    const float* dropout = kZinb ? job_.dropout + row_ * n_ : nullptr;
-    float* by_dropout = kZinb && kGradients ? job_.gradients->dropout_logits + row_ * n_ : nullptr;
-    float* by_scale = kGradients ? job_.gradients->scale_logits + row_ * n_ : nullptr;
-    DoubleSum nll, by_log_mu;
-    ZeroBlock block;
-    for (std::int64_t begin = 0; begin < n_; begin += ZeroBlock::kGenes) {
-      const std::int64_t n = std::min(n_ - begin, ZeroBlock::kGenes);
-      for (std::int64_t k = 0; k < n; k += kN) without_inflation(begin, k, block);
-      ZeroParts parts;
-      std::int64_t k = 0;
-      for (; k + kN <= n; k += kN) {
-        const std::int64_t j = begin + k;
-        zero_vector(j, k, block, dropout + j, by_dropout + j, by_scale + j, parts);
-      }
-      if (k < n) {
-        const std::int64_t j = begin + k;
-        float dropout_tail[kN] = {}, by_dropout_tail[kN], by_scale_tail[kN];
-        if constexpr (kZinb) std::copy(dropout + j, dropout + n_, dropout_tail);
-        zero_vector(j, k, block, dropout_tail, by_dropout_tail, by_scale_tail, parts);
-        if constexpr (kGradients) {
-          std::copy_n(by_scale_tail, n_ - j, by_scale + j);
-          if constexpr (kZinb) std::copy_n(by_dropout_tail, n_ - j, by_dropout + j);
-        }
-      }
-      parts.add_to(nll, by_log_mu);
-    }
-    return {.nll = nll.total(), .by_log_mu = by_log_mu.total()};
   }
 
   /// What the negative binomial says of zeros. On its way to the inflation it rests in memory: a vector's road from
@@ -211,6 +180,52 @@ class CountRows {
     }
   };
 
+  /// Where the caller's numbers of a gene lie; null where the likelihood or the call has none.
+  struct Places {
+    const float* dropout;
+    float* by_dropout;
+    float* by_scale;
+
+    Places at(std::int64_t j) const {
+      return {.dropout = kZinb ? dropout + j : nullptr,
+              .by_dropout = kZinb && kGradients ? by_dropout + j : nullptr,
+              .by_scale = kGradients ? by_scale + j : nullptr};
+    }
+  };
+
+  Places places() const {
+    const Places first{.dropout = job_.dropout,
+                       .by_dropout = kGradients ? job_.gradients->dropout_logits : nullptr,
+                       .by_scale = kGradients ? job_.gradients->scale_logits : nullptr};
+    return first.at(row_ * n_);
+  }
+
+  /// Every gene as if its count were zero; gradients by log mu go where those of the scale logits will be.
+  ZeroSums zero_terms() {
+    const Places row = places();
+    DoubleSum nll, by_log_mu;
+    ZeroBlock block;
+    for (std::int64_t begin = 0; begin < n_; begin += ZeroBlock::kGenes) {
+      const std::int64_t n = std::min(n_ - begin, ZeroBlock::kGenes);
+      for (std::int64_t k = 0; k < n; k += kN) without_inflation(begin, k, block);
+      ZeroParts parts;
+      std::int64_t k = 0;
+      for (; k + kN <= n; k += kN) zero_vector(begin + k, k, block, row.at(begin + k), parts);
+      if (k < n) last_zero_vector(begin + k, k, block, row.at(begin + k), parts);
+      parts.add_to(nll, by_log_mu);
+    }
+    return {.nll = nll.total(), .by_log_mu = by_log_mu.total()};
+  }
+
+  /// The genes from j on, fewer than a vector holds.
+  void last_zero_vector(std::int64_t j, std::int64_t k, const ZeroBlock& block, const Places& to, ZeroParts& parts) {
+    float dropout[kN] = {}, by_dropout[kN], by_scale[kN];
+    if constexpr (kZinb) std::copy_n(to.dropout, n_ - j, dropout);
+    zero_vector(j, k, block, {.dropout = dropout, .by_dropout = by_dropout, .by_scale = by_scale}, parts);
+    if constexpr (kGradients) std::copy_n(by_scale, n_ - j, to.by_scale);
+    if constexpr (kGradients && kZinb) std::copy_n(by_dropout, n_ - j, to.by_dropout);
+  }
+
   HWY_INLINE void without_inflation(std::int64_t begin, std::int64_t k, ZeroBlock& block) {
     const auto one = hn::Set(kTag, 1.0F);
     const auto theta = hn::LoadU(kTag, dispersion_.theta + begin + k);
@@ -228,36 +243,28 @@ class CountRows {
 
   /// @param j gene
   /// @param k its place in the block
-  HWY_INLINE void zero_vector(std::int64_t j, std::int64_t k, const ZeroBlock& block, const float* dropout,
-                              float* by_dropout, float* by_scale, ZeroParts& parts) {
+  HWY_INLINE void zero_vector(std::int64_t j, std::int64_t k, const ZeroBlock& block, const Places& to,
+                              ZeroParts& parts) {
     const auto nll = hn::Load(kTag, block.nll + k);
-    auto by_log_theta = hn::Set(kTag, weight_);
-    if constexpr (kZinb) {
-      const auto share = inflate(nll, dropout, by_dropout, parts);
-      if constexpr (kGradients) {
-        by_log_theta = hn::Mul(by_log_theta, share);
-        const auto by_log_mu = hn::Mul(hn::Load(kTag, block.by_log_mu + k), share);
-        parts.by_log_mu = hn::Add(parts.by_log_mu, by_log_mu);
-        hn::StoreU(by_log_mu, kTag, by_scale);
-      }
-    } else {
+    auto share = hn::Set(kTag, 1.0F);
+    if constexpr (kZinb)
+      share = inflate(nll, to, parts);
+    else
       parts.linear = hn::Sub(parts.linear, nll);
-      if constexpr (kGradients) {
-        const auto by_log_mu = hn::Load(kTag, block.by_log_mu + k);
-        parts.by_log_mu = hn::Add(parts.by_log_mu, by_log_mu);
-        hn::StoreU(by_log_mu, kTag, by_scale);
-      }
-    }
     if constexpr (kGradients) {
+      const auto by_log_mu = hn::Mul(hn::Load(kTag, block.by_log_mu + k), share);
+      parts.by_log_mu = hn::Add(parts.by_log_mu, by_log_mu);
+      hn::StoreU(by_log_mu, kTag, to.by_scale);
+      const auto by_log_theta = hn::Mul(hn::Load(kTag, block.by_log_theta + k), share);
       const auto sums = hn::LoadU(kTag, theta_sums_ + j);
-      hn::StoreU(hn::MulAdd(by_log_theta, hn::Load(kTag, block.by_log_theta + k), sums), kTag, theta_sums_ + j);
+      hn::StoreU(hn::MulAdd(hn::Set(kTag, weight_), by_log_theta, sums), kTag, theta_sums_ + j);
     }
   }
 
   /// Adds the zeros that have other causes; the share of a zero that the negative binomial made.
-  HWY_INLINE V inflate(V nll, const float* dropout, float* by_dropout, ZeroParts& parts) {
+  HWY_INLINE V inflate(V nll, const Places& to, ZeroParts& parts) {
     const auto one = hn::Set(kTag, 1.0F), zero = hn::Zero(kTag);
-    const auto p = hn::LoadU(kTag, dropout);
+    const auto p = hn::LoadU(kTag, to.dropout);
     const auto minus_a = hn::Add(nll, p);
     const auto exp_a = exp_lanes(kTag, hn::Or(minus_a, hn::SignBit(kTag)));
     const auto exp_p = exp_lanes(kTag, hn::Or(p, hn::SignBit(kTag)));
@@ -270,17 +277,16 @@ class CountRows {
     if constexpr (!kGradients) return one;
     const auto sigmoid_a = hn::Div(one, with_a);
     const auto share = hn::IfThenElse(hn::Le(minus_a, zero), sigmoid_a, hn::Mul(exp_a, sigmoid_a));
-    if constexpr (kGradients) {
-      const auto present = hn::IfThenElse(hn::Ge(p, zero), hn::Mul(exp_p, sigmoid_p), sigmoid_p);
-      hn::StoreU(hn::Mul(hn::Set(kTag, weight_), hn::Sub(share, present)), kTag, by_dropout);
-    }
+    const auto present = hn::IfThenElse(hn::Ge(p, zero), hn::Mul(exp_p, sigmoid_p), sigmoid_p);
+    if constexpr (kGradients)
+      hn::StoreU(hn::Mul(hn::Set(kTag, weight_), hn::Sub(share, present)), kTag, to.by_dropout);
     return share;
   }
 
   /// @param total the gradients by log mu summed over the genes
   void write_gradients(double total) {
-    float* by_scale = job_.gradients->scale_logits + row_ * n_;
-    float* by_dropout = kZinb ? job_.gradients->dropout_logits + row_ * n_ : nullptr;
+    float* const by_scale = places().by_scale;
+    float* const by_dropout = places().by_dropout;
     for_nonzeros([&](const NonzeroEntries& of, std::int64_t i) {
       const std::int32_t column = of.columns[i];
       scratch_.means[column] = of.mean[i];

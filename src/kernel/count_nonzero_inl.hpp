@@ -31,8 +31,38 @@ struct NonzeroSums {
   double by_log_mu = 0;       ///< of the negative log-likelihood
 };
 
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
+/// classify_counts() where the instruction set has one to pick numbers out of a vector.
+inline void classify_vectors(const CsrView& counts, std::int64_t row, RowScratch& scratch) {
+  const hn::RebindToSigned<hn::ScalableTag<float>> di;
+  auto& [small_entries, medium_entries, general_entries] = scratch.nonzeros;
+  for (NonzeroEntries& of : scratch.nonzeros) of.n = 0;
+  const auto append = [&](NonzeroEntries& of, auto columns, V x, auto mask) HWY_ATTR {
+    hn::StoreU(hn::Compress(columns, hn::RebindMask(di, mask)), di, of.columns.get() + of.n);
+    hn::StoreU(hn::Compress(x, mask), kTag, of.counts.get() + of.n);
+    of.n += static_cast<std::int64_t>(hn::CountTrue(kTag, mask));
+  };
+  const std::int64_t end = counts.indptr[row + 1];
+  for (std::int64_t i = counts.indptr[row]; i < end; i += kN) {
+    const auto valid = hn::FirstN(kTag, static_cast<std::size_t>(end - i));
+    const auto columns = hn::MaskedLoad(hn::RebindMask(di, valid), di, counts.indices + i);
+    const auto x = hn::MaskedLoad(valid, kTag, counts.values + i);
+    const auto above_zero = hn::Not(hn::Le(x, hn::Set(kTag, kLargestZero)));
+    const auto whole = hn::And(above_zero, hn::Eq(x, hn::Round(x)));
+    const auto to_4 = hn::And(whole, hn::Le(x, hn::Set(kTag, 4.0F)));
+    const auto to_8 = hn::And(whole, hn::Le(x, hn::Set(kTag, 8.0F)));
+    append(small_entries, columns, x, to_4);
+    append(medium_entries, columns, x, hn::AndNot(to_4, to_8));
+    append(general_entries, columns, x, hn::AndNot(to_8, above_zero));
+  }
+}
+#else
+inline void classify_vectors(const CsrView& counts, std::int64_t row, RowScratch& scratch) {
+  classify_counts(counts, row, scratch);
+}
+#endif
+
 /// lgamma(x + theta) - lgamma(theta) + x log(m s), and theta (digamma(x + theta) - digamma(theta) - x s).
-template <class V>
 struct GammaPart {
   V factor;        ///< the logarithm of this one ...
   V log_gamma;     ///< ... added to this is the former
@@ -40,7 +70,6 @@ struct GammaPart {
 };
 
 /// What the formulas of one count have in common.
-template <class V>
 struct CountValues {
   V x, theta, mu;
   V m;  ///< mu + eps
@@ -49,19 +78,18 @@ struct CountValues {
 
 /// The factors h + k v of the first part, h = theta v, v = m s, and the sum over (m - k) / (1 + k / theta) of the
 /// second, for k = kFirst to kFirst + 3, as far as k < x. Products of four hold for all theta and mu.
-template <int kFirst, class V>
+template <int kFirst>
 struct FourFactors {
   V product;
   V sum;
 
-  template <class D>
-  HWY_INLINE FourFactors(D d, const CountValues<V>& of, V h, V v, V inverse_theta)
-      : product(kFirst == 0 ? h : hn::Set(d, 1.0F)) {
-    const auto one = hn::Set(d, 1.0F);
+  HWY_INLINE FourFactors(const CountValues& of, V h, V v, V inverse_theta)
+      : product(kFirst == 0 ? h : hn::Set(kTag, 1.0F)) {
+    const auto one = hn::Set(kTag, 1.0F);
     auto denominator = one;
-    auto numerator = kFirst == 0 ? of.m : hn::Zero(d);
+    auto numerator = kFirst == 0 ? of.m : hn::Zero(kTag);
     for (int i = kFirst == 0 ? 1 : 0; i < 4; ++i) {
-      const auto k = hn::Set(d, static_cast<float>(kFirst + i));
+      const auto k = hn::Set(kTag, static_cast<float>(kFirst + i));
       const auto there = hn::Lt(k, of.x);
       product = hn::Mul(product, hn::IfThenElse(there, hn::MulAdd(k, v, h), one));
       const auto next = hn::IfThenElse(there, hn::MulAdd(k, inverse_theta, one), one);
@@ -74,26 +102,24 @@ struct FourFactors {
 };
 
 /// x a whole number up to 4, or with kMedium to 8.
-template <int kKind, class D, class V>
-HWY_INLINE GammaPart<V> whole_gamma(D d, const CountValues<V>& of) {
+template <NonzeroKind kKind>
+HWY_INLINE GammaPart whole_gamma(const CountValues& of) {
   const auto v = hn::Mul(of.m, of.s);
   const auto h = hn::Mul(of.m, hn::Mul(of.theta, of.s));
-  const auto inverse_theta = hn::Div(hn::Set(d, 1.0F), of.theta);
-  const FourFactors<0, V> first(d, of, h, v, inverse_theta);
-  if constexpr (kKind == kSmall) return {first.product, hn::Zero(d), hn::Mul(first.sum, of.s)};
-  const FourFactors<4, V> second(d, of, h, v, inverse_theta);
-  return {first.product, log_lanes(d, second.product), hn::Mul(hn::Add(first.sum, second.sum), of.s)};
+  const auto inverse_theta = hn::Div(hn::Set(kTag, 1.0F), of.theta);
+  const FourFactors<0> first(of, h, v, inverse_theta);
+  if constexpr (kKind == kSmall) return {first.product, hn::Zero(kTag), hn::Mul(first.sum, of.s)};
+  const FourFactors<4> second(of, h, v, inverse_theta);
+  return {first.product, log_lanes(kTag, second.product), hn::Mul(hn::Add(first.sum, second.sum), of.s)};
 }
 
 /// Stirling's series from z + x on less that from z on, z >= 4.
-template <class V>
 struct StirlingDifference {
   V log_gamma;  ///< of c(z) = 1/(12 z) - 1/(360 z^3) + 1/(1260 z^5)
   V digamma;    ///< of -1/(2 z) - 1/(12 z^2) + 1/(120 z^4) - 1/(252 z^6)
 
-  template <class D>
-  HWY_INLINE StirlingDifference(D d, V x, V a, V b) {
-    const auto number = [&](float value) HWY_ATTR { return hn::Set(d, value); };
+  HWY_INLINE StirlingDifference(V x, V a, V b) {
+    const auto number = [](float value) HWY_ATTR { return hn::Set(kTag, value); };
     const auto difference = hn::Mul(x, hn::Mul(a, b));  // a - b for a = 1 / z, b = 1 / (z + x)
     const auto a2 = hn::Mul(a, a), b2 = hn::Mul(b, b), ab = hn::Mul(a, b);
     const auto squares = hn::Add(a2, b2);
@@ -108,44 +134,24 @@ struct StirlingDifference {
   }
 };
 
-/// Any x: like whole_gamma() less theta log(1 + mu / te) and its derivative, and less x log(x) - x, so that what
-/// remains is as small as the likelihood itself where counts or theta are large.
-template <class D, class V>
-HWY_INLINE GammaPart<V> general_gamma(D d, const CountValues<V>& of) {
-  const auto one = hn::Set(d, 1.0F), four = hn::Set(d, 4.0F);
-  const auto& [x, theta, mu, m, s] = of;
-  const auto t = hn::Add(theta, x);
-  // Theta below 4 is shifted by 4.
-  const auto shifted = hn::Lt(theta, four);
-  const auto z = hn::IfThenElse(shifted, hn::Add(theta, four), theta);
-  const auto zx = hn::Add(z, x);
-  const auto a = hn::Div(one, z), b = hn::Div(one, zx);
-  const StirlingDifference<V> tail(d, x, a, b);
+/// What comes to general_gamma() where theta is below 4 and was shifted by 4, to z.
+struct Shift {
+  V product;    ///< prod (t + k) / (t + 4) (theta + 4) / (theta + k), k = 0 to 3, t = theta + x: divides the factor
+  V log_gamma;  ///< added
+  V by_log_theta;  ///< added
 
-  // (theta + x) / (theta + mu) = 1 + delta; (theta + x) m s / x = 1 + rho.
-  const auto theta_s = hn::Mul(theta, s);
-  const auto ts = hn::Mul(t, s);
-  const auto delta = hn::Mul(hn::Sub(x, mu), s);
-  const Log1p log_delta(delta, ts);
-  const auto m_by_x = hn::Div(m, x);
-  const auto rho = hn::Mul(theta_s, hn::Div(hn::Sub(m, x), x));
-  const Log1p log_rho(rho, hn::Mul(ts, m_by_x));
-
-  auto log_gamma = hn::MulAdd(theta, log_delta.log(), hn::MulAdd(x, log_rho.log(), tail.log_gamma));
-  auto by_log_theta = hn::Mul(theta, hn::Sub(tail.digamma, log_delta.under_y()));
-  // Divides: sqrt((z + x) / z), and below the products of the shift.
-  auto divisor = hn::Sqrt(hn::Mul(zx, a));
-  if (!hn::AllFalse(d, shifted)) {
-    const auto inverse_t = hn::Div(one, t);
-    const auto four_by_t = hn::Mul(four, inverse_t);
-    const auto shrink = hn::Mul(theta, a);  // theta / z
+  /// @param a, b 1 / z and 1 / (z + x)
+  HWY_INLINE Shift(const CountValues& of, V a, V b) {
+    const auto one = hn::Set(kTag, 1.0F), four = hn::Set(kTag, 4.0F);
+    const auto t = hn::Add(of.theta, of.x), z = hn::Add(of.theta, four);
+    const auto four_by_t = hn::Div(four, t);
     const auto log_t = Log1p(four_by_t, hn::Add(one, four_by_t)).log();
-    const auto log_shrink = log_lanes(d, shrink);
-    // prod (t + k) / (t + 4) (theta + 4) / (theta + k), and sum 1 / (theta + k) - 1 / (t + k), k = 0 to 3.
-    auto product = one, numerator = hn::Zero(d), denominator = one, t_numerator = hn::Zero(d), t_denominator = one;
+    const auto log_shrink = log_lanes(kTag, hn::Mul(of.theta, a));
+    // Sums of 1 / (theta + k) and of 1 / (t + k), the latter in units of b, as fractions.
+    auto numerator = hn::Zero(kTag), denominator = one, t_numerator = hn::Zero(kTag), t_denominator = one;
     for (int i = 0; i < 4; ++i) {
-      const auto k = hn::Set(d, static_cast<float>(i));
-      const auto theta_k = hn::Add(theta, k);
+      const auto k = hn::Set(kTag, static_cast<float>(i));
+      const auto theta_k = hn::Add(of.theta, k);
       const auto t_k = hn::Mul(hn::Add(t, k), b);
       numerator = hn::MulAdd(numerator, theta_k, denominator);
       denominator = hn::Mul(denominator, theta_k);
@@ -155,13 +161,38 @@ HWY_INLINE GammaPart<V> general_gamma(D d, const CountValues<V>& of) {
     const auto inverse = hn::Div(one, denominator);
     const auto z2 = hn::Mul(z, z);
     product = hn::Mul(hn::Mul(t_denominator, inverse), hn::Mul(z2, z2));
-    const auto digammas =
-        hn::NegMulAdd(hn::Mul(b, t_numerator), hn::Div(one, t_denominator), hn::Mul(numerator, inverse));
-    const auto log_gamma_shift = hn::MulAdd(t, log_t, hn::Mul(theta, log_shrink));
-    log_gamma = hn::Add(log_gamma, hn::IfThenElseZero(shifted, log_gamma_shift));
-    divisor = hn::Mul(divisor, hn::IfThenElse(shifted, product, one));
-    const auto by_theta_shift = hn::Add(hn::Add(log_t, log_shrink), digammas);
-    by_log_theta = hn::Add(by_log_theta, hn::IfThenElseZero(shifted, hn::Mul(theta, by_theta_shift)));
+    log_gamma = hn::MulAdd(t, log_t, hn::Mul(of.theta, log_shrink));
+    const auto t_sum = hn::Mul(b, hn::Div(t_numerator, t_denominator));
+    const auto digammas = hn::Sub(hn::Mul(numerator, inverse), t_sum);
+    by_log_theta = hn::Mul(of.theta, hn::Add(hn::Add(log_t, log_shrink), digammas));
+  }
+};
+
+/// Any x: like whole_gamma() less theta log(1 + mu / te) and its derivative, and less x log(x) - x, so that what
+/// remains is as small as the likelihood itself where counts or theta are large.
+HWY_INLINE GammaPart general_gamma(const CountValues& of) {
+  const auto one = hn::Set(kTag, 1.0F), four = hn::Set(kTag, 4.0F);
+  const auto shifted = hn::Lt(of.theta, four);
+  const auto z = hn::IfThenElse(shifted, hn::Add(of.theta, four), of.theta);
+  const auto zx = hn::Add(z, of.x);
+  const auto a = hn::Div(one, z), b = hn::Div(one, zx);
+  const StirlingDifference tail(of.x, a, b);
+
+  // (theta + x) / (theta + mu) = 1 + delta; (theta + x) m s / x = 1 + rho.
+  const auto ts = hn::Mul(hn::Add(of.theta, of.x), of.s);
+  const Log1p log_delta(hn::Mul(hn::Sub(of.x, of.mu), of.s), ts);
+  const auto rho = hn::Mul(hn::Mul(of.theta, of.s), hn::Div(hn::Sub(of.m, of.x), of.x));
+  const Log1p log_rho(rho, hn::Mul(ts, hn::Div(of.m, of.x)));
+
+  const auto by_rho = hn::MulAdd(of.x, log_rho.log(), tail.log_gamma);
+  auto log_gamma = hn::MulAdd(of.theta, log_delta.log(), by_rho);
+  auto by_log_theta = hn::Mul(of.theta, hn::Sub(tail.digamma, log_delta.under_y()));
+  auto divisor = hn::Sqrt(hn::Mul(zx, a));
+  if (!hn::AllFalse(kTag, shifted)) {
+    const Shift shift(of, a, b);
+    divisor = hn::Mul(divisor, hn::IfThenElse(shifted, shift.product, one));
+    log_gamma = hn::Add(log_gamma, hn::IfThenElseZero(shifted, shift.log_gamma));
+    by_log_theta = hn::Add(by_log_theta, hn::IfThenElseZero(shifted, shift.by_log_theta));
   }
   return {hn::Div(one, divisor), log_gamma, by_log_theta};
 }
@@ -187,72 +218,91 @@ double nonzero_entry(const NonzeroRow& row, NonzeroKind kind, NonzeroEntries& of
   return log_likelihood;
 }
 
+/// Does the lanes of a vector over again that float32 cannot hold.
+/// @param todo those among the entries from i on
+/// @return the sum of their log-likelihoods
+template <bool kZinb, bool kGradients, NonzeroKind kKind>
+HWY_NOINLINE double redo_entries(const NonzeroRow& row, hn::Mask<hn::ScalableTag<float>> todo, NonzeroEntries& of,
+                                 std::int64_t i) {
+  alignas(64) float marks[kN];
+  hn::Store(hn::IfThenElseZero(todo, hn::Set(kTag, 1.0F)), kTag, marks);
+  double sum = 0;
+  for (std::int64_t k = 0; k < kN; ++k)
+    if (marks[k] != 0) sum += nonzero_entry<kZinb, kGradients>(row, kKind, of, i + k);
+  return sum;
+}
+
+HWY_INLINE hn::Mask<hn::ScalableTag<float>> fit_for_vectors(const CountValues& of) {
+  const auto theta_fits =
+      hn::And(hn::Ge(of.theta, hn::Set(kTag, kSmallestTheta)), hn::Lt(of.theta, hn::Set(kTag, kLargestTheta)));
+  return hn::And(theta_fits, hn::And(hn::Le(of.mu, hn::Set(kTag, kLargestVectorMean)),
+                                     hn::Le(of.x, hn::Set(kTag, kLargestVectorCount))));
+}
+
+/// The negative binomial's part of a vector of counts.
+template <NonzeroKind kKind>
+HWY_INLINE GammaPart nonzero_nb(const CountValues& of, V te) {
+  if constexpr (kKind == kGeneral) return general_gamma(of);
+  GammaPart part = whole_gamma<kKind>(of);
+  const auto y = hn::Div(of.mu, te);
+  const Log1p log1p(y, hn::Add(hn::Set(kTag, 1.0F), y));
+  part.log_gamma = hn::NegMulAdd(of.theta, log1p.log(), part.log_gamma);
+  part.by_log_theta = hn::NegMulAdd(of.theta, log1p.over_ratio(hn::Mul(te, of.s)), part.by_log_theta);
+  return part;
+}
+
+/// The logarithm of the probability that a count is not a zero of another cause joins `part`.
+template <bool kGradients>
+HWY_INLINE void inflate_nonzero(const NonzeroRow& row, V p, GammaPart& part, float* by_dropout) {
+  const auto one = hn::Set(kTag, 1.0F), zero = hn::Zero(kTag);
+  const auto exp_p = exp_lanes(kTag, hn::Or(p, hn::SignBit(kTag)));
+  const auto sigmoid = hn::Div(one, hn::Add(one, exp_p));
+  part.factor = hn::Mul(part.factor, sigmoid);
+  part.log_gamma = hn::Sub(part.log_gamma, hn::Max(p, zero));
+  if constexpr (kGradients) {
+    const auto absent = hn::IfThenElse(hn::Ge(p, zero), sigmoid, hn::Mul(exp_p, sigmoid));
+    hn::Store(hn::Mul(absent, hn::Set(kTag, row.weight)), kTag, by_dropout);
+  }
+}
+
 template <bool kZinb, bool kGradients, NonzeroKind kKind>
 void nonzeros_of_kind(const NonzeroRow& row, NonzeroEntries& of, NonzeroSums& sums) {
-  const hn::ScalableTag<float> d;
-  const hn::RebindToSigned<decltype(d)> di;
-  constexpr std::int64_t kLanes = kN;
-  const auto one = hn::Set(d, 1.0F), zero = hn::Zero(d), eps = hn::Set(d, static_cast<float>(kEps));
+  const hn::RebindToSigned<hn::ScalableTag<float>> di;
+  const auto eps = hn::Set(kTag, static_cast<float>(kEps));
   DoubleSum log_likelihood, by_log_mu;
   // Lanes beyond the last entry hold a harmless one.
   hn::StoreU(hn::Zero(di), di, of.columns.get() + of.n);
-  hn::StoreU(one, d, of.counts.get() + of.n);
-  for (std::int64_t i = 0; i < of.n; i += kLanes) {
+  hn::StoreU(hn::Set(kTag, 1.0F), kTag, of.counts.get() + of.n);
+  for (std::int64_t i = 0; i < of.n; i += kN) {
     const auto column = hn::Load(di, of.columns.get() + i);
-    const auto valid = hn::FirstN(d, static_cast<std::size_t>(of.n - i));
-    const auto mean = hn::GatherIndex(d, row.means, column);
-    const auto theta = hn::GatherIndex(d, row.dispersion.theta, column);
-    const auto mu = hn::Mul(mean, hn::Set(d, row.scale));
+    const auto valid = hn::FirstN(kTag, static_cast<std::size_t>(of.n - i));
+    const auto mean = hn::GatherIndex(kTag, row.means, column);
+    const auto theta = hn::GatherIndex(kTag, row.dispersion.theta, column);
     const auto te = hn::Add(theta, eps);
-    CountValues<V> values{hn::Load(d, of.counts.get() + i), theta, mu, hn::Add(mu, eps), zero};
-    values.s = hn::Div(one, hn::Add(te, mu));
-    GammaPart<V> gamma;
-    if constexpr (kKind == kGeneral) {
-      gamma = general_gamma(d, values);
-    } else {
-      gamma = whole_gamma<kKind>(d, values);
-      const auto y = hn::Div(mu, te);
-      const Log1p log1p(y, hn::Add(one, y));
-      gamma.log_gamma = hn::NegMulAdd(theta, log1p.log(), gamma.log_gamma);
-      gamma.by_log_theta = hn::NegMulAdd(theta, log1p.over_ratio(hn::Mul(te, values.s)), gamma.by_log_theta);
-    }
-    if constexpr (kZinb) {
-      const auto p = hn::GatherIndex(d, row.dropout, column);
-      const auto exp_p = exp_lanes(d, hn::Or(p, hn::SignBit(d)));
-      const auto sigmoid = hn::Div(one, hn::Add(one, exp_p));
-      gamma.factor = hn::Mul(gamma.factor, sigmoid);
-      gamma.log_gamma = hn::Sub(gamma.log_gamma, hn::Max(p, zero));
-      if constexpr (kGradients) {
-        const auto absent = hn::IfThenElse(hn::Ge(p, zero), sigmoid, hn::Mul(exp_p, sigmoid));
-        hn::Store(hn::Mul(absent, hn::Set(d, row.weight)), d, of.by_dropout.get() + i);
-      }
-    }
-    auto ll = hn::Add(gamma.log_gamma, log_lanes(d, gamma.factor));
-    hn::Store(mean, d, of.mean.get() + i);
+    const auto mu = hn::Mul(mean, hn::Set(kTag, row.scale));
+    const auto s = hn::Div(hn::Set(kTag, 1.0F), hn::Add(te, mu));
+    const CountValues values{hn::Load(kTag, of.counts.get() + i), theta, mu, hn::Add(mu, eps), s};
+    GammaPart part = nonzero_nb<kKind>(values, te);
+    if constexpr (kZinb)
+      inflate_nonzero<kGradients>(row, hn::GatherIndex(kTag, row.dropout, column), part, of.by_dropout.get() + i);
+    hn::Store(mean, kTag, of.mean.get() + i);
     if constexpr (kGradients) {
-      const auto pull = hn::Mul(hn::Mul(theta, values.s), hn::Sub(values.m, values.x));
-      hn::Store(hn::Mul(pull, hn::Div(mu, values.m)), d, of.by_log_mu.get() + i);
-      hn::Store(hn::Mul(gamma.by_log_theta, hn::Set(d, -row.weight)), d, of.by_log_theta.get() + i);
+      const auto pull = hn::Mul(hn::Mul(theta, s), hn::Sub(values.m, values.x));
+      hn::Store(hn::Mul(pull, hn::Div(mu, values.m)), kTag, of.by_log_mu.get() + i);
+      hn::Store(hn::Mul(part.by_log_theta, hn::Set(kTag, -row.weight)), kTag, of.by_log_theta.get() + i);
     }
-    const auto fits = hn::And(
-        hn::And(hn::Ge(theta, hn::Set(d, kSmallestTheta)), hn::Lt(theta, hn::Set(d, kLargestTheta))),
-        hn::And(hn::Le(mu, hn::Set(d, kLargestVectorMean)), hn::Le(values.x, hn::Set(d, kLargestVectorCount))));
-    if (HWY_UNLIKELY(!hn::AllTrue(d, hn::Or(fits, hn::Not(valid))))) {
-      alignas(64) float lanes[kLanes];
-      hn::Store(hn::IfThenElseZero(hn::And(valid, fits), ll), d, lanes);
-      alignas(64) float fitting[kLanes];
-      hn::Store(hn::IfThenElseZero(hn::And(valid, fits), one), d, fitting);
-      for (std::int64_t k = i; k < std::min(of.n, i + kLanes); ++k)
-        if (fitting[k - i] == 0) sums.log_likelihood += nonzero_entry<kZinb, kGradients>(row, kKind, of, k);
-      ll = hn::Load(d, lanes);
-    }
-    log_likelihood.add(hn::IfThenElseZero(valid, ll));
-    if constexpr (kGradients) by_log_mu.add(hn::IfThenElseZero(valid, hn::Load(d, of.by_log_mu.get() + i)));
+    const auto fits = fit_for_vectors(values);
+    if (HWY_UNLIKELY(!hn::AllTrue(kTag, hn::Or(fits, hn::Not(valid)))))
+      sums.log_likelihood += redo_entries<kZinb, kGradients, kKind>(row, hn::AndNot(fits, valid), of, i);
+    const auto vector_log_likelihood = hn::Add(part.log_gamma, log_lanes(kTag, part.factor));
+    log_likelihood.add(hn::IfThenElseZero(hn::And(valid, fits), vector_log_likelihood));
+    if constexpr (kGradients) by_log_mu.add(hn::IfThenElseZero(valid, hn::Load(kTag, of.by_log_mu.get() + i)));
   }
   sums.log_likelihood += log_likelihood.total();
   sums.by_log_mu += by_log_mu.total();
-  if constexpr (kKind == kGeneral)
+  if constexpr (kKind == kGeneral) {
     for (std::int64_t i = 0; i < of.n; ++i) sums.log_likelihood += tabulated_bulk(of.counts[i]);
+  }
 }
 
 template <bool kZinb, bool kGradients>

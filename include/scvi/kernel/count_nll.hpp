@@ -7,7 +7,7 @@
 namespace scvi::kernel {
 
 /// Negative binomial with extra zeros, negative binomial, or Poisson. All in nats, with scVI's eps of 1e-8 in the
-/// logarithms of the first two (NUMERICS: te = theta + eps, m = mu + eps, s = 1 / (te + mu), p the dropout logit):
+/// logarithms of the first two (te = theta + eps, m = mu + eps, s = 1 / (te + mu), p the dropout logit):
 ///   nb:      theta log(te s) + x log(m s) + lgamma(x + theta) - lgamma(theta) - lgamma(x + 1)
 ///   zinb:    x = 0: softplus(a) - softplus(-p) with a = theta log(te s) - p;  x > 0: the above - softplus(p)
 ///   poisson: x log(mu) - mu - lgamma(x + 1)
@@ -50,13 +50,14 @@ struct CountNllGradients {
   T* log_theta = nullptr;       ///< of the shape of log_theta, summed over the cells of a row; of zinb and nb
 };
 
-/// Writes nll (n_rows), the negative log-likelihood of each cell summed over its genes in float64.
-/// A cell with a parameter that is infinite or not a number gets NaN, in all its gradients too. Finite parameters
-/// give finite results wherever float64 does: theta from 1e-30 to 1e30 and beyond, mu down to zero.
+/// Writes nll (n_rows), the negative log-likelihood of each cell summed over its genes in float64: good to 5e-7 of
+/// itself. A cell with a parameter that is infinite or not a number gets NaN, in all its gradients too. Finite ones
+/// give finite results wherever float64 does: any theta, mu from zero to 1e28 (beyond, it is cut), any counts.
 void count_nll(const CountNll<float>& cells, float* nll);
 
-/// The same with the gradients, in one pass over each cell. The sums over cells are cut by the sizes alone and added
-/// in a fixed order: the bits do not depend on the number of threads.
+/// The same with the gradients, in one pass over each cell: good to 4e-6 of the largest of a cell, those of a shared
+/// log_theta of the largest gene. The sums over cells are cut by the sizes alone and added in a fixed order: the bits
+/// do not depend on the number of threads, though they do on the instruction set.
 void count_nll(const CountNll<float>& cells, float* nll, const CountNllGradients<float>& gradients);
 
 /// Cells whose means are given, several rows of parameters for one row of counts where there are samples.
