@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <iostream>
 #include <map>
@@ -192,7 +193,11 @@ int evaluate(const Arguments& arguments) {
                                        .batch_size = options.batch_size});
   saved.model->to(device_of(options.device));
 
-  const Sets sets = sets_of(options, saved, cells, *dataset);
+  Sets sets = sets_of(options, saved, cells, *dataset);
+  if (dataset->X().store()) {
+    // Every block of counts is then read once for a set.
+    for (auto& [name, of_set] : sets) std::sort(of_set.begin(), of_set.end());
+  }
   std::int64_t n_steps = 0;
   for (const auto& [name, cells] : sets) n_steps += std::ssize(cells) * std::ssize(metrics);
   const auto bar = make_terminal_progress(!options.common.no_progress);

@@ -17,9 +17,11 @@ constexpr std::int64_t kProgram = 256'000'000;
 /// Pieces of the file on their way: chunks packed and unpacked, and the block they become.
 constexpr std::int64_t kReading = 64'000'000;
 /// Fewer bytes of counts make windows that are too small to be of use.
-constexpr std::int64_t kLeastForCounts = 8'000'000;
+constexpr double kLeastForCounts = 8e6;
 /// Per cell: original positions, batch, label, library prior, totals, split, orders of an epoch, offsets in the file.
-constexpr std::int64_t kPerCell = 160;
+constexpr std::int64_t kPerCell = 200;
+/// Of each byte of blocks that come and go, this part again is lost between them.
+constexpr double kLostBetween = 0.15;
 /// Tensors of (cells, genes) that a step holds at a time: counts, outputs of the decoder, their gradients.
 constexpr std::int64_t kDenseTensors = 24;
 
@@ -105,14 +107,16 @@ std::int64_t minibatch_bytes(std::int64_t batch_size, std::int64_t n_genes) {
 std::size_t memory_for_counts(std::int64_t limit, const MemoryUse& use) {
   if (limit == 0) return 0;
   const std::int64_t others = kProgram + kReading + use.annotation + use.model + use.minibatches;
-  if (limit - others >= kLeastForCounts) return static_cast<std::size_t>(limit - others);
-  constexpr std::int64_t kMega = 1'000'000;
-  const std::int64_t least = (others + kLeastForCounts + kMega - 1) / kMega;
+  const auto left = static_cast<double>(limit - others) / (1 + kLostBetween);
+  if (left >= kLeastForCounts) return static_cast<std::size_t>(left);
+  constexpr double kMega = 1e6;
+  const auto least = static_cast<std::int64_t>(
+      std::ceil((static_cast<double>(others) + (1 + kLostBetween) * kLeastForCounts) / kMega));
   throw InputError({.problem = "is " + shown(limit) + ", but at least " + std::to_string(least) +
                                "M are needed: the program " + shown(kProgram + kReading) +
                                ", the annotation of cells and genes " + shown(use.annotation) + ", the model " +
                                shown(use.model) + ", minibatches " + shown(use.minibatches) + ", counts " +
-                               shown(kLeastForCounts),
+                               format_bytes((1 + kLostBetween) * kLeastForCounts),
                     .field = "--memory",
                     .remedy = "give more, or a smaller --batch-size or fewer genes"});
 }

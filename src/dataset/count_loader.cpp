@@ -55,6 +55,7 @@ void CountLoader::use(const io::CsrBlock& block) {
 
 void CountLoader::begin(const io::CsrBlock& first) {
   const std::int64_t expected = expected_nonzero(first);
+  if (memory_bytes_ > 0) stored_.reserve(file_.obs.n_rows());
   constexpr std::size_t kLeastBytesPerEntry = 3;
   const io::MatrixInfo& info = file_.counts->info();
   const bool is_exact = info.layout != io::MatrixInfo::Layout::dense && n_wanted_ == info.n_cols;

@@ -44,6 +44,13 @@ double total_of(std::span<const float> values) {
 
 }  // namespace
 
+void StoredCells::reserve(std::int64_t n_cells) {
+  const auto n = static_cast<std::size_t>(n_cells);
+  n_nonzero.reserve(n);
+  value_bytes.reserve(n);
+  totals.reserve(n);
+}
+
 void StoredCells::append(std::int64_t row, std::span<const float> values) {
   if (!rows.empty() || row != size()) {
     if (rows.empty()) {
@@ -337,6 +344,7 @@ CountMatrix CountStore::select_genes(std::span<const std::int64_t> genes) const 
   drop_blocks();
   const std::vector<std::int32_t> new_gene = new_positions(genes, n_genes());
   StoredCells cells;
+  cells.reserve(n_cells());
   std::vector<std::int32_t> kept;
   std::vector<float> counts;
   std::vector<std::pair<std::int32_t, float>> buffer;

@@ -24,6 +24,8 @@ struct StoredCells {
   std::vector<std::uint8_t> value_bytes{};  ///< 1, 2 or 4: what one of its counts needs in memory
   std::vector<double> totals{};             ///< total count over the genes of the store
 
+  /// Takes memory for so many cells.
+  void reserve(std::int64_t n_cells);
   std::int64_t size() const { return static_cast<std::int64_t>(n_nonzero.size()); }
   /// The cell that lies in `row`, which must be below those of later calls. All genes strictly increasing.
   void append(std::int64_t row, std::span<const float> values);
