@@ -150,7 +150,7 @@ TEST(Trainer, EndsBitIdenticalWhenInterruptedAnywhereAndResumed) {
 
 TEST(Trainer, OnDiskGivesTheSameBitsForAnyNumberOfThreadsAndWhenResumed) {
   const auto in_memory = clusters();
-  const auto dataset = testing::on_disk(*in_memory, {.cache_bytes = 20000, .block_cells = 8});
+  const auto dataset = testing::on_disk(*in_memory, {.cache_bytes = 8000, .block_cells = 8});
   ASSERT_LT(dataset->X().store()->windows().window_blocks, dataset->X().store()->n_blocks() / 2);
   auto options = small_minibatches();
   options.frequency = 1;
@@ -185,7 +185,7 @@ TEST(Trainer, OnDiskGivesTheSameBitsForAnyNumberOfThreadsAndWhenResumed) {
     EXPECT_TRUE(same_weights(*models[0], *models[i])) << i;
     EXPECT_EQ(histories[0], histories[i]) << i;
   }
-  const auto other = testing::on_disk(*in_memory, {.cache_bytes = 40000, .block_cells = 8});
+  const auto other = testing::on_disk(*in_memory, {.cache_bytes = 12000, .block_cells = 8});
   UnsupervisedTrainer elsewhere(model_for(*other), other, options, warmup(2));
   EXPECT_THROW(elsewhere.load_checkpoint(folder.path("checkpoint")), InputError);
 }
