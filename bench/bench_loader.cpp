@@ -40,6 +40,16 @@ double seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
+/// Of all threads of this process, which other programs do not change much.
+double processor_seconds() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  const auto of = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
+  };
+  return of(usage.ru_utime) + of(usage.ru_stime);
+}
+
 double sum_of_counts(const scvi::MiniBatch& batch) {
   if (const auto* rows = batch.counts.csr()) return std::accumulate(rows->values.begin(), rows->values.end(), 0.0);
   const at::Tensor& dense = batch.counts.dense();
@@ -61,7 +71,8 @@ struct Setting {
   bool dense;
   std::int64_t prefetch;
   Dataset dataset;
-  std::vector<double> rates = {};  // cells per second
+  std::vector<double> rates = {};      // cells per second
+  std::vector<double> processor = {};  // seconds of processors per million cells
 };
 
 std::shared_ptr<const scvi::Sampler> sampler_for(const scvi::GeneExpressionDataset& dataset) {
@@ -96,10 +107,12 @@ void run_epoch(std::uint64_t epoch, double expected, Setting& setting) {
   const scvi::DataLoader loader(dataset, {.dense = setting.dense}, sampler_for(*dataset),
                                 {.batch_size = 128, .prefetch = setting.prefetch});
   const double start = seconds();
+  const double processor = processor_seconds();
   double total = 0;
   auto stream = loader.epoch(epoch).stream();
   while (const scvi::MiniBatch* batch = stream.next()) total += sum_of_counts(*batch);
   setting.rates.push_back(static_cast<double>(dataset->nb_cells()) / (seconds() - start));
+  setting.processor.push_back((processor_seconds() - processor) * 1e6 / static_cast<double>(dataset->nb_cells()));
   if (total != expected) {
     std::fprintf(stderr, "the counts of the epoch add up to %.0f instead of %.0f\n", total, expected);
     std::exit(1);
@@ -136,10 +149,12 @@ int main(int argc, char** argv) {
   for (int round = 0; round < kRounds; ++round) {
     for (auto& setting : settings) run_epoch(static_cast<std::uint64_t>(round), expected, setting);
   }
-  for (auto& [dense, prefetch, from, rates] : settings) {
+  for (auto& [dense, prefetch, from, rates, processor] : settings) {
     std::sort(rates.begin(), rates.end());
-    std::printf("%-9s %-10s prefetch %lld: %9.0f cells/s\n", from->X().store() ? "on disk" : "in memory",
-                dense ? "dense" : "compressed", static_cast<long long>(prefetch), rates[kRounds / 2]);
+    std::sort(processor.begin(), processor.end());
+    std::printf("%-9s %-10s prefetch %lld: %9.0f cells/s, %5.1f processor seconds for a million\n",
+                from->X().store() ? "on disk" : "in memory", dense ? "dense" : "compressed",
+                static_cast<long long>(prefetch), rates[kRounds / 2], processor[kRounds / 2]);
   }
   std::printf("peak memory %.0f MB, %.2f of the CSR arrays\n", peak_megabytes(),
               peak_megabytes() * 1e6 / static_cast<double>(counts.csr_bytes()));
