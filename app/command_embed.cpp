@@ -2,6 +2,7 @@
 #include <iostream>
 
 #include "cli.hpp"
+#include "memory.hpp"
 #include "model_data.hpp"
 #include "scvi/core/error.hpp"
 #include "scvi/core/logging.hpp"
@@ -17,6 +18,7 @@ struct EmbedOptions {
   std::string data;
   std::string output;
   CountsInput reading;
+  std::string memory;
   std::string key = "X_scVI";
   std::string library_key = "library_size";
   std::int64_t batch_size = 512;
@@ -25,6 +27,12 @@ struct EmbedOptions {
   bool force = false;
   CommonOptions common;
 };
+
+/// The latent space, which is there twice while it is written, and the library size.
+std::int64_t result_bytes_per_cell(const Model& model) {
+  const auto n_latent = std::get<std::int64_t>(model.hyperparameters().at("n_latent"));
+  return 2 * n_latent * static_cast<std::int64_t>(sizeof(float)) + 2 * static_cast<std::int64_t>(sizeof(double));
+}
 
 int embed(const Arguments& arguments) {
   EmbedOptions options;
@@ -35,6 +43,7 @@ int embed(const Arguments& arguments) {
   app.add_option("DATA", options.data, kAnyCounts)->required()->check(not_empty());
   app.add_option("--output,-o", options.output, "the .h5ad file to write")->required()->check(not_empty());
   add_input_options(app, options.reading);
+  add_memory_option(app, options.memory);
   app.add_option("--key", options.key, "name of the latent space in obsm")->capture_default_str();
   app.add_option("--library-key", options.library_key, "obs column for the library size that the model infers")
       ->capture_default_str();
@@ -51,12 +60,18 @@ int embed(const Arguments& arguments) {
   if (!parse(app, arguments)) return 0;
   apply(options.common);
 
+  const std::int64_t memory = parse_memory(options.memory);
   // Refuse what cannot be written before the work, not after.
   { const AtomicFile probe(options.output, overwrite_of(options.force)); }
   SavedModel saved = load_model(options.run);
   const bool layer_given = app.count("--layer") > 0;
   const auto dataset = load_for_model(open_for_model(options.data, saved, options.reading, layer_given), saved,
-                                      {.drop_empty_cells = false, .with_batches = false, .keep_attributes = false});
+                                      {.drop_empty_cells = false,
+                                       .with_batches = false,
+                                       .keep_attributes = false,
+                                       .memory = memory,
+                                       .batch_size = options.batch_size,
+                                       .result_bytes_per_cell = result_bytes_per_cell(*saved.model)});
   saved.model->to(device_of(options.device));
   auto posterior = Posterior::of_all_cells(saved.model, dataset,
                                            {.batch_size = options.batch_size, .seed = options.seed, .name = "embed"});

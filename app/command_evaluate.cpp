@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <iostream>
 #include <map>
@@ -6,6 +7,7 @@
 #include <utility>
 
 #include "cli.hpp"
+#include "memory.hpp"
 #include "model_data.hpp"
 #include "scvi/core/error.hpp"
 #include "scvi/core/logging.hpp"
@@ -23,6 +25,7 @@ struct EvaluateOptions {
   std::string run;
   std::string data;
   CountsInput reading;
+  std::string memory;
   std::string metrics = "elbo,reconstruction_error,marginal_ll";
   std::string split_key;
   std::string json_path;
@@ -152,6 +155,7 @@ int evaluate(const Arguments& arguments) {
   app.add_option("--json", options.json_path, "write the numbers to this file ('-': standard output)");
   app.add_option("--metrics", options.metrics, "any of: " + known)->capture_default_str();
   add_input_options(app, options.reading);
+  add_memory_option(app, options.memory);
   app.add_option("--split-key", options.split_key,
                  "obs column that says train, test or validation (default: the split of the training)");
   app.add_option("--mc-samples", options.n_mc_samples, "samples for the marginal likelihood")
@@ -177,14 +181,23 @@ int evaluate(const Arguments& arguments) {
   if (to_file) {
     const AtomicFile probe(options.json_path, overwrite_of(options.force));
   }
+  const std::int64_t memory = parse_memory(options.memory);
   SavedModel saved = load_model(options.run);
   io::CountFile file = open_for_model(options.data, saved, options.reading, app.count("--layer") > 0);
   const CellsOfFile cells = cells_of(file, options.split_key);
   const auto dataset = load_for_model(std::move(file), saved,
-                                      {.drop_empty_cells = true, .with_batches = true, .keep_attributes = false});
+                                      {.drop_empty_cells = true,
+                                       .with_batches = true,
+                                       .keep_attributes = false,
+                                       .memory = memory,
+                                       .batch_size = options.batch_size});
   saved.model->to(device_of(options.device));
 
-  const Sets sets = sets_of(options, saved, cells, *dataset);
+  Sets sets = sets_of(options, saved, cells, *dataset);
+  if (dataset->X().store()) {
+    // Every block of counts is then read once for a set.
+    for (auto& [name, of_set] : sets) std::sort(of_set.begin(), of_set.end());
+  }
   std::int64_t n_steps = 0;
   for (const auto& [name, cells] : sets) n_steps += std::ssize(cells) * std::ssize(metrics);
   const auto bar = make_terminal_progress(!options.common.no_progress);

@@ -1,10 +1,12 @@
 #include <ATen/Context.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <map>
 #include <optional>
 
 #include "cli.hpp"
+#include "memory.hpp"
 #include "model_data.hpp"
 #include "run_folder.hpp"
 #include "scvi/core/error.hpp"
@@ -26,6 +28,7 @@ struct TrainCommand {
   CountsInput reading;
   LoadOptions load;
   bool make_unique = false;
+  std::string memory;
   std::int64_t n_top_genes = 0;
   std::string gene_selection = "variance";
   std::string corruption = "none";
@@ -87,6 +90,7 @@ void add_data_options(CLI::App& app, TrainCommand& command) {
       ->check(one_of(available_gene_selection_modes()))
       ->capture_default_str()
       ->group(group);
+  add_memory_option(app, command.memory);
   app.add_flag("--make-unique", command.make_unique, "number gene names that occur more than once")->group(group);
   app.add_option("--corruption", command.corruption, "train on damaged counts: none, uniform or binomial")
       ->check(one_of({"none", "uniform", "binomial"}))
@@ -228,14 +232,37 @@ Hyperparameters hyperparameters_of(const TrainCommand& command, const ModelSpec&
   return values;
 }
 
+/// Memory for the counts, which is what training leaves of --memory.
+std::size_t counts_memory(const TrainCommand& command, const io::CountFile& file, const ModelSpec& spec,
+                          const Hyperparameters& hyperparameters) {
+  const std::int64_t limit = parse_memory(command.memory);
+  if (limit == 0) return 0;
+  const auto n_categories = [&](const std::string& key) -> std::int64_t {
+    const io::Column* column = key.empty() ? nullptr : file.obs.find(key);
+    return column ? std::ssize(column->as_categorical().categories) : 0;
+  };
+  const std::int64_t n_genes =
+      command.n_top_genes > 0 ? std::min(command.n_top_genes, file.var.n_rows()) : file.var.n_rows();
+  const DataShape shape{.n_input = n_genes,
+                        .n_batch = n_categories(command.load.batch_key),
+                        .n_labels = n_categories(command.load.labels_key)};
+  // Weights, gradients, two moments, the best state and a copy on its way to a checkpoint.
+  constexpr std::int64_t kCopies = 6;
+  return memory_for_counts(limit, {.annotation = annotation_bytes(file),
+                                   .model = kCopies * weight_bytes(*spec.build(shape, hyperparameters, command.seed)),
+                                   .minibatches = minibatch_bytes(command.trainer.batch_size, n_genes)});
+}
+
 /// Counts and annotation, with the genes chosen. Sets aside how many cells the file holds and a fingerprint of them,
 /// and the split that the file dictates.
 std::shared_ptr<GeneExpressionDataset> load_data(const TrainCommand& command, DataDescription& description,
-                                                 TrainerOptions& trainer) {
+                                                 TrainerOptions& trainer, const ModelSpec& spec,
+                                                 const Hyperparameters& hyperparameters) {
   io::OpenCountsOptions open = open_options(command.reading);
   open.tables = false;
   io::CountFile file = io::open_counts(command.data, open);
   LoadOptions load = command.load;
+  load.memory_bytes = counts_memory(command, file, spec, hyperparameters);
   load.on_duplicate_genes = command.make_unique ? DuplicateGenes::make_unique : DuplicateGenes::error;
   description.source = command.data;
   description.layer = open.layer;
@@ -260,6 +287,7 @@ std::shared_ptr<GeneExpressionDataset> load_data(const TrainCommand& command, Da
   if (!load.batch_key.empty()) line += ", " + std::to_string(dataset->n_batches()) + " batches";
   if (!load.labels_key.empty()) line += ", " + std::to_string(dataset->n_labels()) + " labels";
   log_info(line);
+  log_memory(parse_memory(command.memory), *dataset, /*training=*/true);
   if (command.corruption != "none") {
     dataset->corrupt(
         {.rate = command.corruption_rate, .corruption = parse_corruption(command.corruption), .seed = command.seed});
@@ -389,6 +417,7 @@ int train(const Arguments& given) {
   const Hyperparameters hyperparameters = complete_hyperparameters(spec, hyperparameters_of(command, spec));
   TrainerOptions options = trainer_options(command);
   const UnsupervisedTrainerOptions unsupervised = unsupervised_options(command);
+  parse_memory(command.memory);
   const c10::Device device = device_of(command.device);
   std::optional<RunFolder> folder;
   folder.emplace(command.resume
@@ -396,7 +425,7 @@ int train(const Arguments& given) {
                      : RunFolder::create(command.output, overwrite_of(command.force), worth_keeping(given, command)));
 
   SavedModel saved;
-  const auto dataset = load_data(command, saved.data, options);
+  const auto dataset = load_data(command, saved.data, options, spec, hyperparameters);
   const DataShape shape{.n_input = dataset->nb_genes(),
                         .n_batch = std::ssize(saved.data.batch_names),
                         .n_labels = std::ssize(saved.data.label_names)};

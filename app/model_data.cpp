@@ -1,5 +1,7 @@
 #include "model_data.hpp"
 
+#include "memory.hpp"
+
 #include <ATen/Context.h>
 #include <c10/util/Exception.h>
 
@@ -96,11 +98,19 @@ std::shared_ptr<GeneExpressionDataset> load_for_model(io::CountFile file, const 
   }
   load.drop_empty_cells = options.drop_empty_cells;
   load.keep_attributes = options.keep_attributes;
+  if (options.memory > 0) {
+    const std::int64_t results = options.result_bytes_per_cell * file.obs.n_rows();
+    const MemoryUse use{.annotation = annotation_bytes(file) + results,
+                        .model = weight_bytes(*saved.model),
+                        .minibatches = minibatch_bytes(options.batch_size, std::ssize(data.gene_names))};
+    load.memory_bytes = memory_for_counts(options.memory, use);
+  }
   const bool with_batches = options.with_batches && !data.batch_key.empty();
   const bool with_labels = options.with_batches && !data.labels_key.empty() && file.obs.find(data.labels_key);
   if (with_batches) load.batch_key = data.batch_key;
   if (with_labels) load.labels_key = data.labels_key;
   auto dataset = std::make_shared<GeneExpressionDataset>(load_counts(std::move(file), load));
+  log_memory(options.memory, *dataset, /*training=*/false);
   const auto renumber = [&](const char* attribute, const char* mapping, const std::vector<std::int64_t>& indices,
                             const std::vector<std::string>& names, const std::vector<std::string>& model_names,
                             const std::string& key) {

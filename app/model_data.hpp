@@ -43,6 +43,10 @@ struct ModelDataOptions {
   /// Batches and labels are taken from the columns the model was trained with and numbered as it numbers them.
   bool with_batches = true;
   bool keep_attributes = false;
+  /// All that may be used (--memory), 0: no limit; and what inference takes beside counts, annotation and weights.
+  std::int64_t memory = 0;
+  std::int64_t batch_size = 0;
+  std::int64_t result_bytes_per_cell = 0;
 };
 
 /// The cells of a file as a trained model sees them: its genes in its order, its batches and labels by name.

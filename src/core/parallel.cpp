@@ -1,12 +1,9 @@
 #include "scvi/core/parallel.hpp"
 
-#include <pthread.h>
-
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
-#include <csignal>
 #include <exception>
 #include <list>
 #include <mutex>
@@ -15,6 +12,7 @@
 #include <utility>
 
 #include "scvi/core/settings.hpp"
+#include "scvi/core/signals_blocked.hpp"
 
 namespace scvi {
 namespace {
@@ -144,16 +142,12 @@ class Pool {
   /// Brings the pool to at least `count` threads, or to as many as the system grants.
   void grow(int count) {
     if (n_threads_ >= count) return;
-    // Signals belong to the threads of the program, not to the pool's.
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    const SignalsBlocked blocked;
     try {
       for (; n_threads_ < count; ++n_threads_) std::thread([this] { serve(); }).detach();
     } catch (const std::system_error&) {
       // Fewer helpers only cost time: the caller works through all chunks itself if need be.
     }
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
   }
 
   Job* open_job() {

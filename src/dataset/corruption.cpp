@@ -101,6 +101,7 @@ Corruption parse_corruption(std::string_view name) {
 namespace dataset_detail {
 
 CountMatrix corrupted_copy(const CountMatrix& counts, const CorruptOptions& options) {
+  counts.require_memory("damaged");
   if (!(options.rate >= 0 && options.rate <= 1)) {
     throw InputError(
         {.problem = "is " + number_text(options.rate) + ", expected 0 to 1", .field = "rate of corruption"});
@@ -117,6 +118,7 @@ CountMatrix corrupted_copy(const CountMatrix& counts, const CorruptOptions& opti
 }
 
 CountMatrix corrupted_copy(const CountMatrix& counts, Corruption corruption, const CorruptionDraws& draws) {
+  counts.require_memory("damaged");
   const auto ordered = ordered_draws(draws, n_corruptible(counts, corruption), corruption);
   auto next = ordered.begin();
   const auto replayed = [&](std::int64_t position, float count) {

@@ -15,15 +15,17 @@ constexpr double kMinCellTotal = 1;
 
 }  // namespace
 
-CountLoader::CountLoader(const io::CountFile& file, const std::vector<std::int64_t>& genes, bool drop_empty_cells)
+CountLoader::CountLoader(const io::CountFile& file, const std::vector<std::int64_t>& genes, bool drop_empty_cells,
+                         std::size_t memory_bytes)
     : file_(file),
       drop_empty_cells_(drop_empty_cells),
+      memory_bytes_(memory_bytes),
       n_wanted_(std::ssize(genes)),
       new_gene_(file.var.index.size(), -1) {
   for (std::size_t i = 0; i < genes.size(); ++i) new_gene_[genes[i]] = static_cast<std::int32_t>(i);
 }
 
-CountMatrix CountLoader::load() {
+std::optional<CountMatrix> CountLoader::load() {
   file_.counts->for_each_block([this](const io::CsrBlock& block) {
     throw_if_interrupted();
     use(block);
@@ -41,12 +43,37 @@ CountMatrix CountLoader::load() {
                       .remedy = kRawCountsRemedy});
   }
   report();
+  if (!builder_) return std::nullopt;
   return std::move(*builder_).finish();
 }
 
 void CountLoader::use(const io::CsrBlock& block) {
-  if (!builder_) builder_.emplace(n_wanted_, file_.obs.n_rows(), expected_nonzero(block));
+  if (n_rows_ == 0) begin(block);
   for (std::int64_t row = 0; row < block.n_rows(); ++row) use_row(block, row);
+  if (memory_bytes_ > 0 && builder_ && builder_->memory_bytes() > memory_bytes_) stay_on_disk();
+}
+
+void CountLoader::begin(const io::CsrBlock& first) {
+  const std::int64_t expected = expected_nonzero(first);
+  if (memory_bytes_ > 0) stored_.reserve(file_.obs.n_rows());
+  constexpr std::size_t kLeastBytesPerEntry = 3;
+  const io::MatrixInfo& info = file_.counts->info();
+  const bool is_exact = info.layout != io::MatrixInfo::Layout::dense && n_wanted_ == info.n_cols;
+  if (memory_bytes_ > 0 && is_exact && static_cast<std::size_t>(expected) * kLeastBytesPerEntry > memory_bytes_) {
+    return stay_on_disk();
+  }
+  builder_.emplace(n_wanted_, file_.obs.n_rows(), expected);
+}
+
+void CountLoader::stay_on_disk() {
+  builder_.reset();
+  if (file_.counts->has_rows_on_disk()) return;
+  throw InputError({.problem = "need more than the memory that is left for them (" +
+                               format_bytes(static_cast<double>(memory_bytes_)) +
+                               "), and the rows of this kind of file cannot be read alone",
+                    .file = file_.path,
+                    .field = "the counts (" + file_.counts->info().path + ")",
+                    .remedy = "write them by rows with `scvi convert` to an .h5ad, or give more --memory"});
 }
 
 void CountLoader::use_row(const io::CsrBlock& block, std::int64_t row) {
@@ -70,7 +97,8 @@ void CountLoader::use_row(const io::CsrBlock& block, std::int64_t row) {
     genes_.push_back(gene);
     values_.push_back(value);
   }
-  builder_->append_cell(genes_, values_);
+  if (builder_) builder_->append_cell(genes_, values_);
+  if (memory_bytes_ > 0) stored_.append(cell, values_);
   kept_.push_back(cell);
 }
 

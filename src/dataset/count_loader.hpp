@@ -8,6 +8,7 @@
 
 #include "count_check.hpp"
 #include "scvi/dataset/count_matrix.hpp"
+#include "scvi/dataset/count_store.hpp"
 #include "scvi/io/count_file.hpp"
 
 namespace scvi::dataset_detail {
@@ -20,9 +21,14 @@ class CountLoader {
  public:
   /// @param file with names of cells and genes, for messages; must outlive the loader
   /// @param genes columns to keep, in their new order
-  CountLoader(const io::CountFile& file, const std::vector<std::int64_t>& genes, bool drop_empty_cells);
+  /// @param memory_bytes that the counts may take; 0: no limit
+  CountLoader(const io::CountFile& file, const std::vector<std::int64_t>& genes, bool drop_empty_cells,
+              std::size_t memory_bytes = 0);
 
-  CountMatrix load();
+  /// The counts, or nothing where they need more than the memory.
+  std::optional<CountMatrix> load();
+  /// What there is to know of the cells then.
+  StoredCells& stored_cells() { return stored_; }
 
   /// Rows of the file that were kept.
   std::vector<std::int64_t>& kept_cells() { return kept_; }
@@ -30,6 +36,8 @@ class CountLoader {
  private:
   void use(const io::CsrBlock& block);
   void use_row(const io::CsrBlock& block, std::int64_t row);
+  void begin(const io::CsrBlock& first);
+  void stay_on_disk();
   std::int64_t expected_nonzero(const io::CsrBlock& first) const;
   [[noreturn]] void throw_bad_count(std::int64_t cell, std::int64_t gene, float value) const;
   std::string place(std::int64_t cell, std::int64_t gene) const;
@@ -37,9 +45,11 @@ class CountLoader {
 
   const io::CountFile& file_;
   bool drop_empty_cells_;
+  std::size_t memory_bytes_;
   std::int64_t n_wanted_;
-  std::vector<std::int32_t> new_gene_;  // per column of the file: the new gene, or -1
-  std::optional<CountMatrixBuilder> builder_;
+  std::vector<std::int32_t> new_gene_;         // per column of the file: the new gene, or -1
+  std::optional<CountMatrixBuilder> builder_;  // empty once the counts need more than the memory
+  StoredCells stored_;                         // where the memory has a limit
   FractionalCounts fractional_;
   std::int64_t n_rows_ = 0;
   std::vector<std::int64_t> kept_;

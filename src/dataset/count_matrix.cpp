@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cassert>
+#include <numeric>
 
 #include "count_storage.hpp"
 #include "scvi/core/parallel.hpp"
+#include "scvi/dataset/count_store.hpp"
 
 namespace scvi {
 
@@ -61,7 +63,45 @@ CountMatrix CountMatrix::from_dense(std::int64_t n_cells, std::int64_t n_genes, 
   return matrix;
 }
 
+CountMatrix CountMatrix::on_disk(std::shared_ptr<const CountStore> store) {
+  CountMatrix matrix;
+  matrix.n_cells_ = store->n_cells();
+  matrix.n_genes_ = store->n_genes();
+  matrix.store_ = std::move(store);
+  return matrix;
+}
+
+void CountMatrix::require_memory(const char* what) const {
+  if (!store_) return;
+  throw InputError({.problem = std::string("are on disk, where they cannot be ") + what,
+                    .file = store_->file(),
+                    .field = "the counts",
+                    .remedy = "give more --memory, or none to hold all counts in memory"});
+}
+
+std::pair<std::shared_ptr<const CountMatrix>, std::int64_t> CountMatrix::block_of(std::int64_t cell) const {
+  const std::int64_t size = store_->block_cells();
+  return {store_->block(cell / size), cell % size};
+}
+
+/// Calls use(place in `cells`, block in memory, number of the cell in the block) for all cells, block by block.
+template <class UseCell>
+void CountMatrix::for_each_stored(std::span<const std::int64_t> cells, UseCell&& use) const {
+  std::vector<std::int64_t> places(cells.size());
+  std::iota(places.begin(), places.end(), 0);
+  std::sort(places.begin(), places.end(),
+            [&](std::int64_t a, std::int64_t b) { return std::pair(cells[a], a) < std::pair(cells[b], b); });
+  const std::int64_t size = store_->block_cells();
+  for (auto first = places.begin(); first != places.end();) {
+    const std::int64_t index = cells[*first] / size;
+    const auto last = std::find_if(first, places.end(), [&](std::int64_t at) { return cells[at] / size != index; });
+    const std::shared_ptr<const CountMatrix> block = store_->block(index, last - first);
+    for (; first != last; ++first) use(*first, *block, cells[*first] % size);
+  }
+}
+
 std::int64_t CountMatrix::n_nonzero() const {
+  if (store_) return store_->n_nonzero();
   return std::visit(
       [&](const auto& values) -> std::int64_t {
         if (sparse_) return static_cast<std::int64_t>(values.size());
@@ -71,6 +111,7 @@ std::int64_t CountMatrix::n_nonzero() const {
 }
 
 std::size_t CountMatrix::memory_bytes() const {
+  if (store_) return store_->memory_bytes();
   const auto bytes = [](const auto& items) { return items.size() * sizeof(items[0]); };
   std::size_t total = std::visit(bytes, values_);
   if (sparse_) total += std::visit(bytes, indices_) + bytes(indptr_);
@@ -84,6 +125,11 @@ std::size_t CountMatrix::csr_bytes() const {
 
 void CountMatrix::gather_dense(std::span<const std::int64_t> cells, float* out) const {
   const auto n = static_cast<std::int64_t>(cells.size());
+  if (store_) {
+    return for_each_stored(cells, [&](std::int64_t place, const CountMatrix& block, std::int64_t cell) {
+      block.gather_dense(std::span(&cell, 1), out + place * n_genes_);
+    });
+  }
   const auto gather = [&](std::int64_t begin, std::int64_t end) {
     if (sparse_) std::fill(out + begin * n_genes_, out + end * n_genes_, 0.0F);
     for (std::int64_t i = begin; i < end; ++i) {
@@ -111,7 +157,9 @@ void CountMatrix::gather_csr(std::span<const std::int64_t> cells, io::CsrBlock& 
   for (std::int64_t i = 0; i < n; ++i) {
     assert(cells[i] >= 0 && cells[i] < n_cells_);
     std::int64_t count = 0;
-    if (sparse_) {
+    if (store_) {
+      count = store_->n_nonzero(cells[i]);
+    } else if (sparse_) {
       count = indptr_[cells[i] + 1] - indptr_[cells[i]];
     } else {
       for_each_nonzero(cells[i], [&count](std::int64_t, float) { ++count; });
@@ -120,19 +168,22 @@ void CountMatrix::gather_csr(std::span<const std::int64_t> cells, io::CsrBlock& 
   }
   out.indices.resize(static_cast<std::size_t>(out.indptr.back()));
   out.values.resize(static_cast<std::size_t>(out.indptr.back()));
+  const auto copy = [&](std::int64_t place, const CountMatrix& from, std::int64_t cell) {
+    std::int64_t at = out.indptr[place];
+    from.for_each_nonzero(cell, [&](std::int64_t gene, float count) {
+      out.indices[at] = static_cast<std::int32_t>(gene);
+      out.values[at++] = count;
+    });
+  };
+  if (store_) return for_each_stored(cells, copy);
   const std::int64_t entries_per_cell = out.indptr.back() / std::max<std::int64_t>(1, n);
   parallel_for(n, cells_per_chunk(entries_per_cell), [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      std::int64_t at = out.indptr[i];
-      for_each_nonzero(cells[i], [&](std::int64_t gene, float count) {
-        out.indices[at] = static_cast<std::int32_t>(gene);
-        out.values[at++] = count;
-      });
-    }
+    for (std::int64_t i = begin; i < end; ++i) copy(i, *this, cells[i]);
   });
 }
 
 std::vector<double> CountMatrix::cell_totals() const {
+  if (store_) return store_->cell_totals();
   std::vector<double> totals(static_cast<std::size_t>(n_cells_));
   parallel_for(n_cells_, cells_per_chunk(n_genes_), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t cell = begin; cell < end; ++cell) {
@@ -147,6 +198,14 @@ std::vector<double> CountMatrix::cell_totals() const {
 std::vector<double> CountMatrix::cell_totals(std::span<const std::int64_t> genes) const {
   const std::vector<std::int32_t> new_gene = new_positions(genes, n_genes_);
   std::vector<double> totals(static_cast<std::size_t>(n_cells_));
+  if (store_) {
+    store_->for_each_cell(
+        [&](std::int64_t cell, std::span<const std::int32_t> of_cell, std::span<const float> counts) {
+          for (std::size_t at = 0; at < of_cell.size(); ++at)
+            totals[cell] += new_gene[of_cell[at]] >= 0 ? counts[at] : 0.0F;
+        });
+    return totals;
+  }
   parallel_for(n_cells_, cells_per_chunk(n_genes_), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t cell = begin; cell < end; ++cell) {
       double total = 0;
@@ -188,6 +247,7 @@ CountMatrix CountMatrix::to_sparse() const {
 
 CountMatrix CountMatrix::to_dense() const {
   if (!sparse_) return *this;
+  require_memory("made dense");
   CountMatrix out;
   out.n_cells_ = n_cells_;
   out.n_genes_ = n_genes_;

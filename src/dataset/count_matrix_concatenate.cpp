@@ -17,6 +17,7 @@ CountMatrix CountMatrix::concatenate(std::span<const CountMatrix* const> parts) 
 }
 
 CountMatrix CountMatrix::concatenate(std::span<const Part> parts) {
+  for (const Part& part : parts) part.counts->require_memory("put below others");
   if (parts.empty()) return {};
   const auto n_genes_of = [](const Part& part) {
     return part.genes.empty() ? part.counts->n_genes_ : static_cast<std::int64_t>(part.genes.size());

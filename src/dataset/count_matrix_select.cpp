@@ -7,6 +7,7 @@
 
 #include "count_storage.hpp"
 #include "scvi/core/parallel.hpp"
+#include "scvi/dataset/count_store.hpp"
 
 namespace scvi {
 
@@ -75,6 +76,7 @@ std::int64_t keep_columns(std::vector<Value>& values, std::int64_t first, std::i
 }  // namespace
 
 CountMatrix CountMatrix::select_cells(std::span<const std::int64_t> cells) && {
+  if (store_) return on_disk(store_->select_cells(cells));
   if (!strictly_increasing(cells)) return std::as_const(*this).select_cells(cells);
   const auto move_rows_up = [&](auto& items) {
     std::int64_t to = 0;
@@ -96,6 +98,7 @@ CountMatrix CountMatrix::select_cells(std::span<const std::int64_t> cells) && {
 }
 
 CountMatrix CountMatrix::select_cells(std::span<const std::int64_t> cells) const& {
+  if (store_) return on_disk(store_->select_cells(cells));
   const auto n = static_cast<std::int64_t>(cells.size());
   CountMatrix out;
   out.n_cells_ = n;
@@ -128,12 +131,14 @@ CountMatrix CountMatrix::select_cells(std::span<const std::int64_t> cells) const
 }
 
 CountMatrix CountMatrix::select_genes(std::span<const std::int64_t> genes) const& {
+  if (store_) return store_->select_genes(genes);
   const Part part{this, {genes.begin(), genes.end()}, nullptr};
   if (genes.empty()) return CountMatrix(*this).select_genes(genes);
   return concatenate(std::span(&part, 1));
 }
 
 CountMatrix CountMatrix::select_genes(std::span<const std::int64_t> genes) && {
+  if (store_) return store_->select_genes(genes);
   const auto n_genes = static_cast<std::int64_t>(genes.size());
   const std::vector<std::int32_t> new_gene = new_positions(genes, n_genes_);
   const std::int64_t chunk = cells_per_chunk(sparse_ ? n_genes_ / 8 : n_genes_);

@@ -28,7 +28,10 @@ std::string GeneExpressionDataset::description() const {
   std::string text = "GeneExpressionDataset object with n_cells x nb_genes = " + std::to_string(nb_cells()) + " x " +
                      std::to_string(nb_genes());
   text += "\n    counts: " + percent(n_entries > 0 ? n_nonzero / n_entries : 0) + " non-zero, " +
-          (X_.is_sparse() ? "sparse" : "dense") + ", " + format_bytes(static_cast<double>(X_.memory_bytes()));
+          (X_.store()       ? "on disk"
+           : X_.is_sparse() ? "sparse"
+                            : "dense") +
+          ", " + format_bytes(static_cast<double>(X_.memory_bytes()));
   std::vector<double> totals = X_.cell_totals();
   if (!totals.empty()) {
     std::sort(totals.begin(), totals.end());

@@ -30,6 +30,7 @@ std::vector<double> sums_of(const CountMatrix& counts, std::span<const std::int6
 }  // namespace
 
 void GeneExpressionDataset::normalize() {
+  X_.require_memory("normalised");
   const std::vector<double> factors = normalisation_factors(X_);
   CountMatrixBuilder builder(nb_genes(), nb_cells(), X_.n_nonzero());
   std::vector<std::int32_t> genes;

@@ -11,6 +11,7 @@
 #include "scvi/core/logging.hpp"
 #include "scvi/core/text.hpp"
 #include "scvi/dataset/align_genes.hpp"
+#include "scvi/dataset/count_store.hpp"
 
 namespace scvi {
 
@@ -97,7 +98,7 @@ std::vector<std::int64_t> wanted_genes(const io::CountFile& file, const LoadOpti
   }
 }
 
-CountMatrix load_matrix(dataset_detail::CountLoader& loader, const io::CountFile& file) {
+std::optional<CountMatrix> load_matrix(dataset_detail::CountLoader& loader, const io::CountFile& file) {
   try {
     return loader.load();
   } catch (const std::bad_alloc&) {
@@ -238,8 +239,8 @@ GeneExpressionDataset load_counts(io::CountFile file, const LoadOptions& options
     for (const std::string& name : *options.measurements) table_named(file, name);
   }
 
-  dataset_detail::CountLoader loader(file, populate.original_genes, options.drop_empty_cells);
-  CountMatrix counts = load_matrix(loader, file);
+  dataset_detail::CountLoader loader(file, populate.original_genes, options.drop_empty_cells, options.memory_bytes);
+  std::optional<CountMatrix> counts = load_matrix(loader, file);
   populate.original_cells = std::move(loader.kept_cells());
   const std::vector<std::int64_t>& cells = populate.original_cells;
   if (batches) {
@@ -252,9 +253,14 @@ GeneExpressionDataset load_counts(io::CountFile file, const LoadOptions& options
   }
   populate.measurements = take_measurements(file, options, cells);
   take_annotation(file, options, populate);
+  if (!counts) {
+    counts = CountMatrix::on_disk(std::make_shared<const CountStore>(
+        std::move(file.counts), file.path, std::move(loader.stored_cells()), populate.original_genes,
+        CountStoreOptions{.cache_bytes = options.memory_bytes}));
+  }
   populate.check_counts = false;
   GeneExpressionDataset dataset;
-  dataset.populate_from_data(std::move(counts), std::move(populate));
+  dataset.populate_from_data(std::move(*counts), std::move(populate));
   return dataset;
 }
 

@@ -5,6 +5,7 @@
 
 #include "prefetcher.hpp"
 #include "scvi/core/error.hpp"
+#include "scvi/dataset/count_store.hpp"
 
 namespace scvi {
 
@@ -17,8 +18,21 @@ MiniBatch DatasetSource::gather(std::span<const std::int64_t> cells, MiniBatch r
   return make_minibatch(*dataset_, cells, options_, std::move(recycled));
 }
 
+std::shared_ptr<void> DatasetSource::announce(std::span<const std::int64_t> cells) const {
+  const CountMatrix& counts = options_.version.empty() ? dataset_->X() : dataset_->dataset_version(options_.version);
+  if (!counts.store()) return {};
+  return std::make_shared<CountPlan>(counts.store(), cells);
+}
+
 MiniBatch Epoch::minibatch(std::int64_t minibatch, MiniBatch recycled) const {
   return plan_->source->gather(cells(minibatch), std::move(recycled));
+}
+
+std::shared_ptr<void> Epoch::announce(std::int64_t first) const {
+  if (first >= size()) return {};
+  const std::int64_t* const begin = cells(first).data();
+  const std::int64_t* const end = cells(size() - 1).data() + cells(size() - 1).size();
+  return plan_->source->announce({begin, end});
 }
 
 MiniBatchStream Epoch::stream(std::int64_t first) const {
@@ -67,7 +81,9 @@ Epoch DataLoader::epoch(std::uint64_t number) const {
 
 MiniBatchStream::MiniBatchStream(Epoch epoch, std::int64_t first, std::int64_t last, std::int64_t prefetch)
     : epoch_(std::move(epoch)), next_(first), last_(last) {
-  if (prefetch == 0 || first >= last) return;
+  if (first >= last) return;
+  announced_ = epoch_.announce(first % epoch_.size());
+  if (prefetch == 0) return;
   const auto make = [epoch = epoch_](std::int64_t i, MiniBatch recycled) {
     return epoch.minibatch(i % epoch.size(), std::move(recycled));
   };

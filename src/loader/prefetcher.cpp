@@ -1,30 +1,10 @@
 #include "prefetcher.hpp"
 
-#include <pthread.h>
-
-#include <csignal>
 #include <utility>
 
+#include "scvi/core/signals_blocked.hpp"
+
 namespace scvi {
-namespace {
-
-/// Threads that are started while this lives get no signals: these belong to the threads of the program.
-class SignalsBlocked {
- public:
-  SignalsBlocked() {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  SignalsBlocked(const SignalsBlocked&) = delete;
-  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-
- private:
-  sigset_t before_;
-};
-
-}  // namespace
 
 Prefetcher::Prefetcher(Make make, std::int64_t first, std::int64_t last, std::int64_t ahead)
     : make_(std::move(make)), ahead_(static_cast<std::size_t>(ahead)) {

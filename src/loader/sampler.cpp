@@ -47,6 +47,44 @@ std::vector<std::int64_t> ShuffledSampler::order(std::uint64_t epoch) const {
   return order;
 }
 
+WindowedSampler::WindowedSampler(std::vector<std::int64_t> cells, WindowOptions options, SamplerStream stream)
+    : cells_(std::move(cells)), options_(options), stream_(std::move(stream)) {
+  if (options_.block_cells < 1 || options_.window_blocks < 1) {
+    throw InputError({.problem = "are windows of " + std::to_string(options_.window_blocks) + " blocks of " +
+                                 std::to_string(options_.block_cells) + " cells, but both must be at least 1",
+                      .field = "the options of the windowed sampler"});
+  }
+  std::sort(cells_.begin(), cells_.end());
+  if (!cells_.empty() && cells_.front() < 0) {
+    throw InputError({.problem = "is " + std::to_string(cells_.front()), .field = "a cell of the windowed sampler"});
+  }
+  std::int64_t block = -1;
+  for (std::int64_t at = 0; at < size(); ++at) {
+    if (cells_[at] / options_.block_cells == block) continue;
+    block = cells_[at] / options_.block_cells;
+    block_begins_.push_back(at);
+  }
+  block_begins_.push_back(size());
+}
+
+std::vector<std::int64_t> WindowedSampler::order(std::uint64_t epoch) const {
+  RandomStream stream = stream_of_epoch(stream_, epoch);
+  const std::vector<std::int64_t> blocks = stream.permutation(std::ssize(block_begins_) - 1);
+  std::vector<std::int64_t> order;
+  order.reserve(cells_.size());
+  std::vector<std::int64_t> window;
+  for (std::int64_t first = 0; first < std::ssize(blocks); first += options_.window_blocks) {
+    const std::int64_t last = std::min(std::ssize(blocks), first + options_.window_blocks);
+    window.clear();
+    for (std::int64_t i = first; i < last; ++i) {
+      const std::int64_t block = blocks[i];
+      window.insert(window.end(), cells_.begin() + block_begins_[block], cells_.begin() + block_begins_[block + 1]);
+    }
+    for (const std::int64_t at : stream.permutation(std::ssize(window))) order.push_back(window[at]);
+  }
+  return order;
+}
+
 WeightedSampler::WeightedSampler(std::vector<std::int64_t> cells, const std::vector<double>& weights,
                                  std::int64_t n_draws, SamplerStream stream)
     : cells_(std::move(cells)), cumulative_(cumulative_sums(weights)), n_draws_(n_draws), stream_(std::move(stream)) {

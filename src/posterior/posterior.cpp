@@ -156,6 +156,7 @@ void Posterior::for_each_minibatch(
   const Epoch minibatches =
       DataLoader(dataset_, how, std::make_shared<SequentialSampler>(indices_), {.batch_size = options_.batch_size})
           .epoch(0);
+  const std::shared_ptr<void> announced = minibatches.announce();
   const EvaluationMode evaluation(*model_);
   Reporter reporter(progress_, what, nb_cells());
   parallel_for(minibatches.size(), 1, [&](std::int64_t begin, std::int64_t end) {

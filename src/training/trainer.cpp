@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <set>
@@ -14,6 +15,7 @@
 #include "scvi/core/profile.hpp"
 #include "scvi/core/settings.hpp"
 #include "scvi/core/text.hpp"
+#include "scvi/dataset/count_store.hpp"
 #include "scvi/kernel/threads.hpp"
 
 namespace scvi {
@@ -81,6 +83,10 @@ Trainer::Trainer(std::shared_ptr<Model> model, std::shared_ptr<const GeneExpress
   split_ = options_.explicit_split ? *options_.explicit_split
                                    : train_test_validation_split(dataset_->nb_cells(), options_.split);
   check(options_, split_);
+  if (dataset_->X().store()) {
+    // Blocks of counts then come in their order, each once, whenever a set is computed on.
+    for (auto* cells : {&split_.train, &split_.test, &split_.validation}) std::sort(cells->begin(), cells->end());
+  }
   train_set_ = make_posterior(split_.train, "train_set");
   test_set_ = make_posterior(split_.test, "test_set");
   validation_set_ = make_posterior(split_.validation, "validation_set");
@@ -171,11 +177,20 @@ void Trainer::train(const TrainOptions& options) {
   ++progress_.call;
 }
 
+std::shared_ptr<const Sampler> Trainer::training_sampler() const {
+  const SamplerStream stream{.seed = options_.seed};
+  const auto& store = dataset_->X().store();
+  if (!store) return std::make_shared<ShuffledSampler>(split_.train, stream);
+  const CountWindows windows = store->windows();
+  return std::make_shared<WindowedSampler>(
+      split_.train, WindowOptions{.block_cells = windows.block_cells, .window_blocks = windows.window_blocks},
+      stream);
+}
+
 DataLoader Trainer::training_loader() const {
   const MiniBatchOptions how{.device = model_->device(),
                              .version = options_.corrupted ? kCorruptedVersion : std::string()};
-  return DataLoader(dataset_, how,
-                    std::make_shared<ShuffledSampler>(split_.train, SamplerStream{.seed = options_.seed}),
+  return DataLoader(dataset_, how, training_sampler(),
                     {.batch_size = options_.batch_size,
                      .tail = options_.reference_0_6_3 ? TailPolicy::skip : TailPolicy::join,
                      .prefetch = effective_threads() > 1 ? options_.prefetch : 0});
@@ -373,6 +388,11 @@ std::string Trainer::full_fingerprint() const {
           " genes, " + std::to_string(dataset_->X().n_nonzero()) + " non-zero counts; " +
           std::to_string(split_.train.size()) + " training cells; batch size " + std::to_string(options_.batch_size) +
           "; seed " + std::to_string(options_.seed) + "; weight decay " + rounded(options_.weight_decay);
+  if (const auto& store = dataset_->X().store()) {
+    const CountWindows windows = store->windows();
+    text += "; counts on disk, shuffled in windows of " + std::to_string(windows.window_blocks) + " blocks of " +
+            std::to_string(windows.block_cells) + " cells, as --memory allows";
+  }
   return text + (fingerprint().empty() ? "" : "; " + fingerprint());
 }
 

@@ -76,6 +76,7 @@ TEST(Help, OfACommandNamesItsOptions) {
        "--missing-label",
        "--n-top-genes",
        "--gene-selection",
+       "--memory",
        "--make-unique",
        "--corruption",
        "--corruption-rate",
@@ -118,10 +119,10 @@ TEST(Help, OfACommandNamesItsOptions) {
        "--threads",
        "--verbosity",
        "--no-progress"},
-      {"RUN", "DATA", "--output", "--layer", "--key", "--library-key", "--batch-size", "--seed", "--device",
-       "--force", "--threads", "--verbosity", "--no-progress"},
-      {"RUN", "DATA", "--json", "--metrics", "--layer", "--split-key", "--mc-samples", "--batch-size", "--seed",
+      {"RUN", "DATA", "--output", "--layer", "--memory", "--key", "--library-key", "--batch-size", "--seed",
        "--device", "--force", "--threads", "--verbosity", "--no-progress"},
+      {"RUN", "DATA", "--json", "--metrics", "--layer", "--memory", "--split-key", "--mc-samples", "--batch-size",
+       "--seed", "--device", "--force", "--threads", "--verbosity", "--no-progress"},
   };
   // How the input is read.
   for (std::size_t i = 0; i < kCommands.size(); ++i) {

@@ -11,7 +11,10 @@
 
 #include "scvi/core/error.hpp"
 #include "scvi/core/interrupt.hpp"
+#include "scvi/core/parallel.hpp"
+#include "scvi/core/settings.hpp"
 #include "scvi/dataset/synthetic.hpp"
+#include "stored_counts.hpp"
 
 namespace scvi {
 namespace {
@@ -272,6 +275,108 @@ TEST(JointStream, IsAsLongAsTheFirstLoaderWhileTheOthersReplayTheirMinibatches) 
     EXPECT_TRUE(steps(JointStream({loader(0), five})).empty());
     EXPECT_THROW(JointStream({five, loader(0)}), InputError);
   }
+}
+
+// ---- counts on disk
+
+DataLoader windowed(const std::shared_ptr<GeneExpressionDataset>& dataset, const CountWindows& windows,
+                    std::int64_t prefetch) {
+  return DataLoader(dataset, {},
+                    std::make_shared<WindowedSampler>(
+                        all_cells(dataset->nb_cells()),
+                        WindowOptions{.block_cells = windows.block_cells, .window_blocks = windows.window_blocks},
+                        SamplerStream{.seed = 3}),
+                    {.batch_size = 16, .tail = TailPolicy::join, .prefetch = prefetch});
+}
+
+class WithThreads {
+ public:
+  explicit WithThreads(int n) : before_(std::exchange(settings().n_threads, n)) {}
+  ~WithThreads() { settings().n_threads = before_; }
+  WithThreads(const WithThreads&) = delete;
+  WithThreads& operator=(const WithThreads&) = delete;
+
+ private:
+  int before_;
+};
+
+TEST(DataLoaderOnDisk, GivesTheMinibatchesOfTheDataSetInMemory) {
+  const auto dataset = some_dataset(500);
+  for (const int threads : {1, 2, 7}) {
+    const WithThreads limit(threads);
+    for (const std::size_t cache : {std::size_t{1}, std::size_t{4000}, std::size_t{1} << 20}) {
+      const auto watch = std::make_shared<testing::WatchedMatrix::Watch>();
+      const auto stored = testing::on_disk(*dataset, {.cache_bytes = cache, .block_cells = 10}, watch);
+      const CountWindows windows = stored->X().store()->windows();
+      for (const std::int64_t prefetch : {0, 2}) {
+        const Epoch expected = windowed(dataset, windows, 0).epoch(1);
+        const Epoch epoch = windowed(stored, windows, prefetch).epoch(1);
+        auto stream = epoch.stream(3);
+        std::int64_t i = 3;
+        for (; const MiniBatch* batch = stream.next(); ++i) expect_same(expected.minibatch(i), *batch);
+        EXPECT_EQ(i, epoch.size());
+      }
+      EXPECT_FALSE(watch->overlapped);
+    }
+  }
+}
+
+TEST(DataLoaderOnDisk, ServesSeveralThreadsAndStreamsAtOnce) {
+  const WithThreads limit(4);
+  const auto dataset = some_dataset(500);
+  const auto watch = std::make_shared<testing::WatchedMatrix::Watch>();
+  const auto stored = testing::on_disk(*dataset, {.cache_bytes = 4000, .block_cells = 10}, watch);
+  const Epoch expected = shuffled(dataset, 0).epoch(0);
+  const Epoch epoch = shuffled(stored, 2).epoch(0);
+  {
+    const auto announced = epoch.announce();
+    parallel_for(epoch.size(), 1, [&](std::int64_t i, std::int64_t) {
+      EXPECT_TRUE(at::equal(epoch.minibatch(i).counts.dense(), expected.minibatch(i).counts.dense()));
+    });
+  }
+  JointStream joint({epoch, epoch});
+  for (std::int64_t i = 0; i < epoch.size(); ++i) {
+    const auto batches = joint.next();
+    ASSERT_EQ(batches.size(), 2U);
+    for (const MiniBatch* batch : batches) expect_same(expected.minibatch(i), *batch);
+  }
+  EXPECT_TRUE(joint.next().empty());
+  EXPECT_FALSE(watch->overlapped);
+}
+
+TEST(DataLoaderOnDisk, HandsADamagedBlockOutAsTheErrorOfItsMinibatch) {
+  const WithThreads limit(2);
+  const auto watch = std::make_shared<testing::WatchedMatrix::Watch>();
+  const auto stored = testing::on_disk(*some_dataset(500), {.cache_bytes = 4000, .block_cells = 10}, watch);
+  std::atomic<int> reads{0};
+  watch->before_read = [&](std::int64_t) {
+    if (++reads > 20) throw FormatError({.problem = "is damaged", .file = "cells.h5ad"});
+  };
+  auto stream = windowed(stored, stored->X().store()->windows(), 2).epoch(0).stream();
+  EXPECT_THROW(
+      {
+        while (stream.next() != nullptr) {
+        }
+      },
+      FormatError);
+}
+
+TEST(DataLoaderOnDisk, CanBeLeftWhileAWorkerReads) {
+  const WithThreads limit(2);
+  const auto watch = std::make_shared<testing::WatchedMatrix::Watch>();
+  const auto stored = testing::on_disk(*some_dataset(500), {.cache_bytes = 8000, .block_cells = 10}, watch);
+  const DataLoader loader = windowed(stored, stored->X().store()->windows(), 2);
+  for (int taken = 0; taken < 8; ++taken) {
+    auto stream = loader.epoch(0).stream();
+    for (int i = 0; i < taken; ++i) EXPECT_NE(stream.next(), nullptr);
+    stream = loader.epoch(1).stream();
+    EXPECT_NE(stream.next(), nullptr);
+    // An interrupt is the business of whoever trains: what was begun comes whole.
+    set_interrupt(true);
+    EXPECT_NE(stream.next(), nullptr);
+    set_interrupt(false);
+  }
+  EXPECT_EQ(watch->readers, 0);
 }
 
 }  // namespace

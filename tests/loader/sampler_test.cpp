@@ -86,5 +86,53 @@ TEST(WeightedSampler, RefusesWeightsThatCannotBeDrawnFrom) {
   EXPECT_TRUE(WeightedSampler({}, {}, 0, {}).order(0).empty());
 }
 
+TEST(WindowedSampler, VisitsEachCellOnceAndMixesOnlyBlocksOfAWindow) {
+  Cells cells;
+  for (std::int64_t cell = 0; cell < 1000; ++cell) {
+    if (cell % 10 != 3 && cell / 20 != 7) cells.push_back(cell);
+  }
+  const WindowedSampler sampler(cells, {.block_cells = 20, .window_blocks = 6}, {.seed = 4});
+  EXPECT_EQ(sampler.size(), std::ssize(cells));
+  for (const std::uint64_t epoch : {0, 1, 2}) {
+    const Cells order = sampler.order(epoch);
+    EXPECT_EQ(order, sampler.order(epoch));
+    EXPECT_NE(order, sampler.order(epoch + 1));
+    Cells sorted = order;
+    std::sort(sorted.begin(), sorted.end());
+    EXPECT_EQ(sorted, cells);
+    // Every full window of 6 blocks of 18 cells is made of whole blocks, which are not neighbours.
+    for (std::size_t first = 0; first + 108 <= order.size(); first += 108) {
+      Cells blocks;
+      for (std::size_t i = first; i < first + 108; ++i) blocks.push_back(order[i] / 20);
+      EXPECT_FALSE(std::is_sorted(blocks.begin(), blocks.end()));
+      std::sort(blocks.begin(), blocks.end());
+      for (std::size_t i = 0; i < 6; ++i) EXPECT_EQ(std::count(blocks.begin(), blocks.end(), blocks[18 * i]), 18);
+      blocks.erase(std::unique(blocks.begin(), blocks.end()), blocks.end());
+      ASSERT_EQ(blocks.size(), 6U);
+      EXPECT_GT(blocks.back() - blocks.front(), 5);
+    }
+  }
+}
+
+TEST(WindowedSampler, PutsEveryCellOfASortedFileNearEachOtherEquallyOften) {
+  // Two kinds of cells, one after the other in the file: the first minibatches see both alike.
+  const WindowedSampler sampler(all_cells(4000), {.block_cells = 10, .window_blocks = 40}, {.seed = 1});
+  double sum = 0;
+  constexpr int kEpochs = 200;
+  for (std::uint64_t epoch = 0; epoch < kEpochs; ++epoch) {
+    const Cells order = sampler.order(epoch);
+    for (int i = 0; i < 100; ++i) sum += order[i] < 2000 ? 1 : 0;
+  }
+  // The share spreads by sqrt(0.25 / 40 + 0.25 / 100) = 0.094 around 0.5 in an epoch.
+  EXPECT_NEAR(sum / 100 / kEpochs, 0.5, 4 * 0.094 / std::sqrt(kEpochs));
+}
+
+TEST(WindowedSampler, RefusesOptionsThatCannotBe) {
+  EXPECT_THROW(WindowedSampler({1, 2}, {.block_cells = 0}, {}), InputError);
+  EXPECT_THROW(WindowedSampler({1, 2}, {.window_blocks = 0}, {}), InputError);
+  EXPECT_THROW(WindowedSampler({-1, 2}, {}, {}), InputError);
+  EXPECT_TRUE(WindowedSampler({}, {}, {}).order(0).empty());
+}
+
 }  // namespace
 }  // namespace scvi

@@ -85,5 +85,24 @@ TEST(MillionCells, AreReadFilteredChosenFromAndIteratedWithinTheirCountsAndAThir
   EXPECT_LE(peak, csr_bytes * 13 / 10);
 }
 
+TEST(MillionCells, TrainFromDiskWithinTheMemoryThatIsGiven) {
+  const testing::TemporaryDirectory folder;
+  const std::string cells = folder.path("cells.h5ad");
+  const std::string run = folder.path("run");
+  testing::run_ok({"simulate", cells, "--kind", "large", "--cells", "1000000", "--genes", "2000", "--density", "0.1",
+                   "--verbosity", "warning"});
+  const testing::Outcome train = testing::run_ok(
+      {"train", cells, "-o", run, "--batch-key", "batch", "--memory", "1G", "--epochs", "1", "--no-progress"});
+  EXPECT_NE(train.err.find("stay on disk"), std::string::npos) << train.err;
+  const testing::Outcome embed =
+      testing::run_ok({"embed", run, cells, "-o", folder.path("out.h5ad"), "--memory", "1G", "--no-progress"});
+  EXPECT_NE(embed.err.find("stay on disk"), std::string::npos) << embed.err;
+  std::printf("train %.0f MB, embed %.0f MB\n%s", 1e-6 * static_cast<double>(train.peak_bytes),
+              1e-6 * static_cast<double>(embed.peak_bytes), train.err.c_str());
+  constexpr std::int64_t kAllowed = 1'200'000'000;
+  EXPECT_LE(train.peak_bytes, kAllowed);
+  EXPECT_LE(embed.peak_bytes, kAllowed);
+}
+
 }  // namespace
 }  // namespace scvi

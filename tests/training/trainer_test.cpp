@@ -12,6 +12,7 @@
 #include "scvi/core/settings.hpp"
 #include "scvi/dataset/synthetic.hpp"
 #include "scvi/model/vae.hpp"
+#include "stored_counts.hpp"
 #include "testing.hpp"
 
 namespace scvi {
@@ -145,6 +146,48 @@ TEST(Trainer, EndsBitIdenticalWhenInterruptedAnywhereAndResumed) {
     EXPECT_TRUE(same_weights(*whole_model, *model)) << "stopped after " << stop_after;
     EXPECT_EQ(whole.history().to_tsv(), second.history().to_tsv());
   }
+}
+
+TEST(Trainer, OnDiskGivesTheSameBitsForAnyNumberOfThreadsAndWhenResumed) {
+  const auto in_memory = clusters();
+  const auto dataset = testing::on_disk(*in_memory, {.cache_bytes = 8000, .block_cells = 8});
+  ASSERT_LT(dataset->X().store()->windows().window_blocks, dataset->X().store()->n_blocks() / 2);
+  auto options = small_minibatches();
+  options.frequency = 1;
+  const int before = settings().n_threads;
+  std::vector<std::shared_ptr<Model>> models;
+  std::vector<std::string> histories;
+  const testing::TemporaryDirectory folder;
+  for (const int threads : {1, 2, 7}) {
+    settings().n_threads = threads;
+    models.push_back(model_for(*dataset));
+    UnsupervisedTrainer trainer(models.back(), dataset, options, warmup(2));
+    for (const auto* cells : {&trainer.split().train, &trainer.split().test}) {
+      EXPECT_TRUE(std::is_sorted(cells->begin(), cells->end()));
+    }
+    TrainOptions plan{.n_epochs = 3};
+    if (threads == 2) {
+      plan.checkpoint_seconds = 0;
+      plan.checkpoint = [&] {
+        if (trainer.n_iter() == 5) trainer.save_checkpoint(folder.path("checkpoint"));
+      };
+    }
+    trainer.train(plan);
+    histories.push_back(trainer.history().to_tsv());
+  }
+  models.push_back(model_for(*dataset));
+  UnsupervisedTrainer resumed(models.back(), dataset, options, warmup(2));
+  resumed.load_checkpoint(folder.path("checkpoint"));
+  resumed.train({.n_epochs = 3});
+  histories.push_back(resumed.history().to_tsv());
+  settings().n_threads = before;
+  for (std::size_t i = 1; i < models.size(); ++i) {
+    EXPECT_TRUE(same_weights(*models[0], *models[i])) << i;
+    EXPECT_EQ(histories[0], histories[i]) << i;
+  }
+  const auto other = testing::on_disk(*in_memory, {.cache_bytes = 12000, .block_cells = 8});
+  UnsupervisedTrainer elsewhere(model_for(*other), other, options, warmup(2));
+  EXPECT_THROW(elsewhere.load_checkpoint(folder.path("checkpoint")), InputError);
 }
 
 TEST(Trainer, RefusesACheckpointOfAnotherRunOrADamagedOne) {

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -10,9 +12,16 @@
 
 namespace scvi {
 
+class CountStore;
+
 /// Counts of genes per cell, (n_cells, n_genes), held once: sparse rows (CSR) or dense, with values in the smallest
 /// type that holds all of them exactly (8 or 16 bits unsigned, else float32) and gene indices in 16 bits where they
 /// fit. Values handed out are float32. All sizes are 64-bit.
+///
+/// Or the counts stay on disk, in a CountStore that reads them in blocks when they are asked for. Everything that
+/// reads cells then works, fast where cells are close to each other; copies share the store. Genes can be selected,
+/// and cells left out; what would need the counts in memory throws an InputError. Reading may throw what
+/// CountStore::block() throws.
 class CountMatrix {
  public:
   CountMatrix() = default;
@@ -24,6 +33,14 @@ class CountMatrix {
   /// Row-major values, n_cells * n_genes of them.
   static CountMatrix from_dense(std::int64_t n_cells, std::int64_t n_genes, std::span<const float> values);
 
+  /// Sparse counts that stay on disk.
+  static CountMatrix on_disk(std::shared_ptr<const CountStore> store);
+  /// Where the counts are, or nullptr when they are in memory.
+  const std::shared_ptr<const CountStore>& store() const { return store_; }
+
+  /// @throws InputError when the counts are on disk. @param what cannot be done with them then: "made dense"
+  void require_memory(const char* what) const;
+
   std::int64_t n_cells() const { return n_cells_; }
   std::int64_t n_genes() const { return n_genes_; }
   bool is_sparse() const { return sparse_; }
@@ -34,7 +51,8 @@ class CountMatrix {
   /// Bytes of the same matrix as CSR with 64-bit offsets, 32-bit indices and float32 values.
   std::size_t csr_bytes() const;
 
-  /// Calls f(gene, value) for the non-zero entries of one cell, in gene order.
+  /// Calls f(gene, value) for the non-zero entries of one cell, in gene order. On disk, cells should be asked for in
+  /// order.
   template <class F>
   void for_each_nonzero(std::int64_t cell, F&& f) const;
 
@@ -82,6 +100,10 @@ class CountMatrix {
   static std::int64_t n_nonzero_of(const Part& part);
   void append_dense(const Part& part);
   void append_sparse(const Part& part);
+  /// The block in memory that holds a cell on disk, and the number of the cell there.
+  std::pair<std::shared_ptr<const CountMatrix>, std::int64_t> block_of(std::int64_t cell) const;
+  template <class UseCell>
+  void for_each_stored(std::span<const std::int64_t> cells, UseCell&& use) const;
 
   std::int64_t n_cells_ = 0;
   std::int64_t n_genes_ = 0;
@@ -89,6 +111,7 @@ class CountMatrix {
   std::vector<std::int64_t> indptr_{0};  // sparse only
   Indices indices_;                      // sparse only
   Values values_;
+  std::shared_ptr<const CountStore> store_;  // then the four above are empty
 };
 
 /// Builds a sparse CountMatrix row by row without ever holding it twice (but for the moment a wider value type is
@@ -101,6 +124,8 @@ class CountMatrixBuilder {
   void append(const io::CsrBlock& rows);
   /// One cell; genes strictly increasing.
   void append_cell(std::span<const std::int32_t> genes, std::span<const float> values);
+  /// Bytes of the matrix so far.
+  std::size_t memory_bytes() const { return matrix_.memory_bytes(); }
   CountMatrix finish() &&;
 
  private:
@@ -109,6 +134,10 @@ class CountMatrixBuilder {
 
 template <class F>
 void CountMatrix::for_each_nonzero(std::int64_t cell, F&& f) const {
+  if (store_) {
+    const auto [block, number] = block_of(cell);
+    return block->for_each_nonzero(number, f);
+  }
   std::visit(
       [&](const auto& values) {
         if (!sparse_) {

@@ -30,6 +30,9 @@ struct LoadOptions {
   /// Tables to keep as cell measurements, all of whose values must be finite. Nothing: all tables but those with
   /// other values, which are left out with a warning.
   std::optional<std::vector<std::string>> measurements{};
+  /// Memory for the counts; 0: no limit. Counts that need more stay on disk (CountMatrix::on_disk) and get this memory
+  /// for blocks of them; the file must then not change. They are read and checked in full all the same.
+  std::size_t memory_bytes = 0;
 };
 
 /// Reads counts and annotation of a file of any format. Batches and labels are numbered in the order of the obs
@@ -39,7 +42,8 @@ struct LoadOptions {
 /// @throws InputError naming the file and the matrix, cell, gene, column and value at fault: a count that is
 /// negative,
 ///         NaN or infinite; an unknown column, table or gene (with the nearest name); cells without a batch, or
-///         without a label unless `missing_label` is set; duplicate gene names; no cell left
+///         without a label unless `missing_label` is set; duplicate gene names; no cell left; counts that must stay
+///         on disk in a file whose rows cannot be read alone
 /// @throws FormatError for a damaged file
 GeneExpressionDataset load_counts(io::CountFile file, const LoadOptions& options = {});
 

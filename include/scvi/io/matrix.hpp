@@ -39,6 +39,9 @@ class MatrixReader {
  public:
   virtual ~MatrixReader() = default;
   virtual const MatrixInfo& info() const = 0;
+  /// Whether the values lie on disk and any rows of them can be had cheaply: csr and dense matrices of HDF5, rows
+  /// first. Else they are in memory already, or rows cost a pass over much of the matrix.
+  virtual bool has_rows_on_disk() const { return false; }
   /// Rows [first, first + count), clipped at the end of the matrix, into `out` (whose memory is reused).
   /// Cheap in any order for dense and csr; for csc each call scans the whole matrix.
   /// @throws FormatError for damaged content, naming file and element

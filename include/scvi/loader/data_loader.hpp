@@ -21,9 +21,12 @@ class MiniBatchSource {
   /// @param recycled a minibatch that is no longer needed: its memory may be used again as far as nobody else holds
   /// it
   virtual MiniBatch gather(std::span<const std::int64_t> cells, MiniBatch recycled) const = 0;
+  /// Says that these cells will be asked for, in this order, so that they can be fetched ahead while the result
+  /// lives. Never changes what comes.
+  virtual std::shared_ptr<void> announce(std::span<const std::int64_t>) const { return {}; }
 };
 
-/// The cells of a data set in memory, which must not change while it is read.
+/// The cells of a data set, with counts in memory or on disk. It must not change while it is read.
 class DatasetSource final : public MiniBatchSource {
  public:
   /// @throws InputError as check_minibatch_options()
@@ -31,6 +34,8 @@ class DatasetSource final : public MiniBatchSource {
 
   std::int64_t n_cells() const override { return dataset_->nb_cells(); }
   MiniBatch gather(std::span<const std::int64_t> cells, MiniBatch recycled) const override;
+  /// A CountPlan where the counts are on disk.
+  std::shared_ptr<void> announce(std::span<const std::int64_t> cells) const override;
 
  private:
   std::shared_ptr<const GeneExpressionDataset> dataset_;
@@ -56,6 +61,9 @@ class Epoch {
   std::span<const std::int64_t> cells(std::int64_t minibatch) const { return plan_->minibatches[minibatch]; }
   /// Any minibatch, made on the calling thread. May be called from several threads at a time.
   MiniBatch minibatch(std::int64_t minibatch, MiniBatch recycled = {}) const;
+  /// Tells the source what will be asked for, as stream() does itself: all minibatches from `first` on, once each.
+  /// The result should live as long as they are being asked for, and no longer.
+  std::shared_ptr<void> announce(std::int64_t first = 0) const;
 
   /// All minibatches from `first` on, one after the other.
   MiniBatchStream stream(std::int64_t first = 0) const;
@@ -115,6 +123,7 @@ class MiniBatchStream {
   MiniBatchStream(Epoch epoch, std::int64_t first, std::int64_t last, std::int64_t prefetch);
 
   Epoch epoch_;
+  std::shared_ptr<void> announced_;
   std::int64_t next_;
   std::int64_t last_;
   MiniBatch current_;

@@ -52,6 +52,38 @@ class ShuffledSampler final : public Sampler {
   SamplerStream stream_;
 };
 
+/// How cells are shuffled within windows.
+struct WindowOptions {
+  std::int64_t block_cells = 1;    ///< positions [i block_cells, (i + 1) block_cells) are a block
+  std::int64_t window_blocks = 1;  ///< blocks whose cells are mixed with each other
+};
+
+/// Every one of some cells once, shuffled as far as it can be with counts that are read from disk in blocks of
+/// consecutive cells: an epoch puts the blocks into a random order, takes them in windows of `window_blocks` (the
+/// last may be smaller), and puts the cells of each window into a random order. Blocks and cells are drawn anew each
+/// epoch.
+///
+/// A minibatch is thus a uniform draw from one window instead of from all cells. How much a file is sorted, by batch
+/// or by cell type, matters little, because the blocks of a window come from all over it: at worst, when every block
+/// is of one kind, the share p of a kind in a window of W blocks spreads by sqrt(p (1 - p) / W) around its share in
+/// all cells, beside sqrt(p (1 - p) / n) in a minibatch of n cells drawn from everywhere. With W above n, windows
+/// thus differ less than minibatches do anyway. A window of all blocks is a ShuffledSampler.
+class WindowedSampler final : public Sampler {
+ public:
+  /// @param cells positions in the data set, each once, any order
+  /// @throws InputError when a number of the options is below 1 or a cell is negative
+  WindowedSampler(std::vector<std::int64_t> cells, WindowOptions options, SamplerStream stream);
+
+  std::int64_t size() const override { return std::ssize(cells_); }
+  std::vector<std::int64_t> order(std::uint64_t epoch) const override;
+
+ private:
+  std::vector<std::int64_t> cells_;         // increasing
+  std::vector<std::int64_t> block_begins_;  // where in cells_ each block that has any begins, and the end
+  WindowOptions options_;
+  SamplerStream stream_;
+};
+
 /// Draws cells with replacement, each with a probability proportional to its weight: rare labels seen as often as
 /// common ones, for instance.
 class WeightedSampler final : public Sampler {

@@ -58,6 +58,9 @@ struct TrainOptions {
 
 /// Trains a model on a data set. Results depend on the options alone: the same bits for any number of threads, and
 /// for a run that was interrupted and resumed.
+///
+/// Where the counts are on disk, training shuffles within windows (WindowedSampler with CountStore::windows()), and
+/// the cells of each set of the split are in ascending order.
 class Trainer {
  public:
   /// @throws InputError for options that cannot work, e.g. fewer than three training cells (batch norm needs them)
@@ -129,6 +132,7 @@ class Trainer {
 
   std::unique_ptr<Posterior> make_posterior(const std::vector<std::int64_t>& cells, const std::string& name) const;
   void make_early_stopping();
+  std::shared_ptr<const Sampler> training_sampler() const;
   DataLoader training_loader() const;
   void run_epoch();
   /// @return whether to go on

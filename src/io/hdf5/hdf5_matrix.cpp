@@ -137,6 +137,8 @@ class CsrReader : public SparseReader {
  public:
   using SparseReader::SparseReader;
 
+  bool has_rows_on_disk() const override { return true; }
+
   void read_rows(std::int64_t first, std::int64_t count, CsrBlock& out) override {
     count = clip(first, count);
     out.clear();
@@ -293,6 +295,8 @@ class DenseReader : public Hdf5MatrixReader {
     info_.value_type = dataset_.info().type_name;
     check_columns_fit();
   }
+
+  bool has_rows_on_disk() const override { return true; }
 
   void read_rows(std::int64_t first, std::int64_t count, CsrBlock& out) override {
     count = clip(first, count);

@@ -33,6 +33,7 @@ class SelectedColumns final : public MatrixReader {
       : matrix_(std::move(matrix)), new_columns_(std::move(new_columns)), info_(std::move(info)) {}
 
   const MatrixInfo& info() const override { return info_; }
+  bool has_rows_on_disk() const override { return matrix_->has_rows_on_disk(); }
   void read_rows(std::int64_t first, std::int64_t count, CsrBlock& out) override {
     matrix_->read_rows(first, count, out);
     select(out);
