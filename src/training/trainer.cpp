@@ -196,6 +196,16 @@ DataLoader Trainer::training_loader() const {
                      .prefetch = effective_threads() > 1 ? options_.prefetch : 0});
 }
 
+/// Counts that come from disk may be on their way when the user asks to stop.
+const MiniBatch* Trainer::next_minibatch(MiniBatchStream& stream) {
+  try {
+    return stream.next();
+  } catch (const Interrupted&) {
+    maybe_checkpoint();
+    throw;
+  }
+}
+
 void Trainer::run_epoch() {
   const auto epoch = static_cast<std::uint64_t>(progress_.epoch);
   // Calls of train() are kept apart in the upper half of the position.
@@ -203,7 +213,7 @@ void Trainer::run_epoch() {
   const Epoch minibatches = training_loader().epoch(position);
   MiniBatchStream stream = minibatches.stream(progress_.minibatch);
   double start = now();
-  while (const MiniBatch* batch = stream.next()) {
+  while (const MiniBatch* batch = next_minibatch(stream)) {
     RandomNoise noise(options_.seed, "training", {position, static_cast<std::uint64_t>(progress_.minibatch)});
     const double loss = train_on(*batch, noise);
     if (std::isfinite(loss)) {

@@ -134,6 +134,7 @@ class Trainer {
   void make_early_stopping();
   std::shared_ptr<const Sampler> training_sampler() const;
   DataLoader training_loader() const;
+  const MiniBatch* next_minibatch(MiniBatchStream& stream);
   void run_epoch();
   /// @return whether to go on
   bool finish_epoch();
