@@ -116,13 +116,14 @@ TEST(Help, OfACommandNamesItsOptions) {
        "--checkpoint-seconds",
        "--resume",
        "--force",
+       "--kernel",
        "--threads",
        "--verbosity",
        "--no-progress"},
       {"RUN", "DATA", "--output", "--layer", "--memory", "--key", "--library-key", "--batch-size", "--seed",
-       "--device", "--force", "--threads", "--verbosity", "--no-progress"},
+       "--device", "--force", "--kernel", "--threads", "--verbosity", "--no-progress"},
       {"RUN", "DATA", "--json", "--metrics", "--layer", "--memory", "--split-key", "--mc-samples", "--batch-size",
-       "--seed", "--device", "--force", "--threads", "--verbosity", "--no-progress"},
+       "--seed", "--device", "--force", "--kernel", "--threads", "--verbosity", "--no-progress"},
   };
   // How the input is read.
   for (std::size_t i = 0; i < kCommands.size(); ++i) {
