@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <iostream>
 #include <map>
 #include <optional>
 
@@ -11,6 +12,7 @@
 #include "run_folder.hpp"
 #include "scvi/core/error.hpp"
 #include "scvi/core/logging.hpp"
+#include "scvi/core/profile.hpp"
 #include "scvi/core/settings.hpp"
 #include "scvi/core/text.hpp"
 #include "scvi/dataset/load_counts.hpp"
@@ -29,6 +31,7 @@ struct TrainCommand {
   LoadOptions load;
   bool make_unique = false;
   std::string memory;
+  bool profile = false;
   std::int64_t n_top_genes = 0;
   std::string gene_selection = "variance";
   std::string corruption = "none";
@@ -367,6 +370,7 @@ bool read_arguments(const Arguments& given, TrainCommand& command) {
   app.add_option("--checkpoint-seconds", command.train.checkpoint_seconds, "time between two checkpoints")
       ->check(number(0))
       ->capture_default_str();
+  app.add_flag("--profile", command.profile, "print where the time of the training went, when it is done");
   app.add_flag("--resume", command.resume,
                "go on with the interrupted run in the output folder; options not given are as they were");
   add_force_option(app, command.force);
@@ -447,7 +451,9 @@ int train(const Arguments& given) {
     trainer.load_checkpoint(folder->checkpoint_path());
     log_info("going on after epoch " + std::to_string(trainer.epoch()));
   }
+  set_profiling(command.profile);
   try {
+    const ProfileSection section("all");
     trainer.train(command.train);
   } catch (const Interrupted& stop) {
     Fault fault = stop.fault();
@@ -464,6 +470,7 @@ int train(const Arguments& given) {
   if (const auto loss = last("train_loss")) line += ", training loss " + rounded(*loss);
   if (const auto elbo = last("elbo_test_set")) line += ", test elbo " + rounded(*elbo);
   log_info(line);
+  if (command.profile) std::cout << profile_table(profile_seconds("all"));
   return 0;
 }
 

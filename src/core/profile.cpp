@@ -60,6 +60,13 @@ std::vector<ProfileEntry> profile_entries() {
   return book().entries;
 }
 
+double profile_seconds(const std::string& name) {
+  for (const ProfileEntry& entry : profile_entries()) {
+    if (entry.name == name) return entry.wall_seconds;
+  }
+  return 0;
+}
+
 std::string profile_table(double total_seconds) {
   std::string table;
   char line[160];

@@ -199,6 +199,7 @@ DataLoader Trainer::training_loader() const {
 /// Counts that come from disk may be on their way when the user asks to stop.
 const MiniBatch* Trainer::next_minibatch(MiniBatchStream& stream) {
   try {
+    const ProfileSection section("waiting for minibatches");
     return stream.next();
   } catch (const Interrupted&) {
     maybe_checkpoint();
@@ -332,6 +333,7 @@ bool Trainer::finish_epoch() {
 
 void Trainer::compute_metrics(std::int64_t epoch) {
   const std::int64_t frequency = options_.frequency;
+  const ProfileSection section("metrics");
   if (frequency == 0 || (epoch % frequency != 0 && epoch != train_options_.n_epochs)) return;
   std::vector<std::pair<std::string, double>> found;
   try {

@@ -114,6 +114,7 @@ TEST(Help, OfACommandNamesItsOptions) {
        "--reconstruction-loss",
        "--latent-distribution",
        "--checkpoint-seconds",
+       "--profile",
        "--resume",
        "--force",
        "--kernel",

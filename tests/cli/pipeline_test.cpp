@@ -165,6 +165,19 @@ TEST(Pipeline, SimulatedClustersAreFoundInTheLatentSpaceInSpiteOfBatches) {
   EXPECT_GT(ari_of(folder.path("out.h5ad")), 0.9);
 }
 
+TEST(Pipeline, ProfileSaysWhereTheTimeWentOnEitherRoad) {
+  const TemporaryDirectory folder;
+  const RunOptions in{.folder = folder.path()};
+  write(small_data(60, 12), folder.path("a.h5ad"));
+  for (const std::string road : {"fused", "aten"}) {
+    const auto outcome = run_ok({"train", "a.h5ad", "-o", road, "--batch-key", "batch", "--epochs", "2", "--profile",
+                                 "--kernel", road, "--no-progress"},
+                                in);
+    EXPECT_TRUE(holds(outcome.out, "step: backward")) << outcome.out;
+    EXPECT_EQ(holds(outcome.out, "heads: likelihood"), road == "fused") << outcome.out;
+  }
+}
+
 TEST(Pipeline, CellsTheModelHasNotSeenAreEvaluatedAsOneSet) {
   const TemporaryDirectory folder;
   const RunOptions in{.folder = folder.path()};

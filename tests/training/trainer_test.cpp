@@ -71,6 +71,22 @@ TEST(Trainer, LowersTheBoundOnCellsThatItNeverSaw) {
   EXPECT_FALSE(trainer.model().is_training());
 }
 
+TEST(Trainer, TakesTheSameCourseOnBothRoads) {
+  const auto dataset = clusters();
+  std::vector<std::vector<double>> losses;
+  for (const KernelRoad road : {KernelRoad::fused, KernelRoad::aten}) {
+    settings().kernel = road;
+    UnsupervisedTrainer trainer(model_for(*dataset), dataset, small_minibatches(), warmup(2));
+    trainer.train({.n_epochs = 5});
+    losses.push_back(trainer.history().values("train_loss"));
+  }
+  settings().kernel = KernelRoad::fused;
+  ASSERT_EQ(losses[0].size(), 5U);
+  for (std::size_t epoch = 0; epoch < 5; ++epoch) {
+    EXPECT_NEAR(losses[0][epoch], losses[1][epoch], 2e-4 * std::abs(losses[1][epoch])) << epoch;
+  }
+}
+
 TEST(Trainer, GivesTheSameBitsForAnyNumberOfThreadsAndOnARepeat) {
   const auto dataset = clusters();
   const int before = settings().n_threads;

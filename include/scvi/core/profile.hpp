@@ -21,6 +21,8 @@ struct ProfileEntry {
 
 /// What has been added up so far, in the order in which the sections were first entered.
 std::vector<ProfileEntry> profile_entries();
+/// Clock seconds of one section, 0 when it was never entered.
+double profile_seconds(const std::string& name);
 /// The same as a table for people, with shares of `total_seconds`.
 std::string profile_table(double total_seconds);
 /// Forgets everything.
