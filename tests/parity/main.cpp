@@ -9,6 +9,7 @@
 #include "replay.hpp"
 #include "scvi/core/error.hpp"
 #include "scvi/core/logging.hpp"
+#include "scvi/core/settings.hpp"
 
 namespace {
 
@@ -18,13 +19,14 @@ constexpr int kUnusable = 2;
 constexpr int kNotBuiltYet = 3;
 
 constexpr const char* kUsage =
-    "usage: scvi-parity [--quiet] FILE.h5...\n"
+    "usage: scvi-parity [--quiet] [--aten] FILE.h5...\n"
     "\n"
     "Replays cases recorded from scVI 0.6.3 (weights, inputs, noise) through this library and prints, for each\n"
     "quantity, the worst deviation and what is allowed: 1e-4 of the largest expected value plus ten times the\n"
     "reference's own rounding error (trajectories: 1e-3 on the loss of every step).\n"
     "\n"
     "  --quiet   a line for each file only, and the quantities that deviate\n"
+    "  --aten    LibTorch's operations instead of the fused kernels\n"
     "\n"
     "Exit status: 0 all within, 1 something deviates, 2 a file cannot be used, 3 a kind of case is not built yet.\n";
 
@@ -53,6 +55,7 @@ int main(int argc, char** argv) {
   std::vector<std::string> files(argv + 1, argv + argc);
   const bool help = std::find(files.begin(), files.end(), "--help") != files.end();
   const bool quiet = std::erase(files, "--quiet") > 0;
+  if (std::erase(files, "--aten") > 0) scvi::settings().kernel = scvi::KernelRoad::aten;
   if (files.empty() || help) {
     (files.empty() ? std::cerr : std::cout) << kUsage;
     return files.empty() ? kUnusable : kPassed;

@@ -12,13 +12,17 @@ file(GLOB kept_cases CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/golden/*.h5)
 
 function(scvi_add_parity_test file prefix)
   cmake_path(GET file STEM case)
-  add_test(NAME ${prefix}.${case} COMMAND scvi-parity --quiet ${file})
+  add_test(NAME ${prefix}.${case} COMMAND scvi-parity --quiet ${ARGN} ${file})
   # A case of a model that does not exist yet is shown as skipped.
   set_tests_properties(${prefix}.${case} PROPERTIES SKIP_RETURN_CODE 3 TIMEOUT 300)
 endfunction()
 
 foreach(file ${golden_cases})
   scvi_add_parity_test(${file} parity)
+  # Models run on either road.
+  if(file MATCHES "/(traj_)?vae_")
+    scvi_add_parity_test(${file} parity-aten --aten)
+  endif()
 endforeach()
 foreach(file ${kept_cases})
   scvi_add_parity_test(${file} parity-kept)
