@@ -66,6 +66,8 @@ void StoredCells::append(std::int64_t row, std::span<const float> values) {
 
 /// What stores of the same matrix share: they take turns.
 struct CountStore::Matrix {
+  Matrix(std::unique_ptr<io::MatrixReader> of, std::string name) : reader(std::move(of)), file(std::move(name)) {}
+
   std::unique_ptr<io::MatrixReader> reader;
   std::string file;
   std::mutex in_use;
