@@ -18,6 +18,7 @@
 #include "scvi/io/open_counts.hpp"
 #include "stored_counts.hpp"
 #include "testing.hpp"
+#include "with_threads.hpp"
 
 namespace scvi {
 namespace {
@@ -55,17 +56,6 @@ void expect_same(const CountMatrix& a, const CountMatrix& b) {
   expect_same_rows(a, b, all);
 }
 
-class WithThreads {
- public:
-  explicit WithThreads(int n) : before_(std::exchange(settings().n_threads, n)) {}
-  ~WithThreads() { settings().n_threads = before_; }
-  WithThreads(const WithThreads&) = delete;
-  WithThreads& operator=(const WithThreads&) = delete;
-
- private:
-  int before_;
-};
-
 TEST(CountStore, GivesTheRowsOfTheMatrixInMemoryHoweverLittleMemoryThereIs) {
   const CountMatrix counts = some_counts();
   RandomStream random(3, "cells");
@@ -100,7 +90,7 @@ TEST(CountStore, HoldsNoMoreThanItsMemoryAndOneBlock) {
 TEST(CountStore, ServesManyThreadsOfWhichOneReads) {
   const CountMatrix counts = some_counts(600);
   for (const int threads : {1, 2, 7}) {
-    const WithThreads limit(threads);
+    const testing::WithThreads limit(threads);
     for (const std::size_t cache : {std::size_t{1}, std::size_t{20000}}) {
       const auto watch = std::make_shared<Watch>();
       const CountMatrix stored = on_disk(counts, {.cache_bytes = cache, .block_cells = 16}, watch);
@@ -115,7 +105,7 @@ TEST(CountStore, ServesManyThreadsOfWhichOneReads) {
 }
 
 TEST(CountStore, ReadsEachBlockOnceWhereAPlanIsFollowedAndWindowsFit) {
-  const WithThreads limit(2);
+  const testing::WithThreads limit(2);
   const CountMatrix counts = some_counts(1000);
   const auto watch = std::make_shared<Watch>();
   const CountMatrix stored = on_disk(counts, {.cache_bytes = 20000, .block_cells = 10}, watch);
@@ -207,7 +197,7 @@ TEST(CountStore, ChoosesTheGenesThatAreChosenInMemory) {
 }
 
 TEST(CountStore, SaysWhatIsWrongWithADamagedFileAndGoesOnWithTheRest) {
-  const WithThreads limit(2);
+  const testing::WithThreads limit(2);
   const CountMatrix counts = some_counts();
   const auto watch = std::make_shared<Watch>();
   const CountMatrix stored = on_disk(counts, {.cache_bytes = 20000, .block_cells = 10}, watch);
@@ -251,7 +241,7 @@ TEST(CountStore, NoticesThatAFileHasChanged) {
 }
 
 TEST(CountStore, LeavesTheReaderAloneOnceAPlanHasEnded) {
-  const WithThreads limit(2);
+  const testing::WithThreads limit(2);
   const auto watch = std::make_shared<Watch>();
   const CountMatrix stored = on_disk(some_counts(2000), {.cache_bytes = 1 << 20, .block_cells = 2}, watch);
   for (int i = 0; i < 20; ++i) {
@@ -333,7 +323,7 @@ TEST(LoadCountsWithinMemory, MeetsAFileThatIsOverwrittenMeanwhileWithAnErrorNotA
     file.seekp(size / 10);
     file << std::string(static_cast<std::size_t>(size * 8 / 10), '\x5a');
   }
-  const WithThreads limit(2);
+  const testing::WithThreads limit(2);
   int failures = 0;
   io::CsrBlock rows;
   const Numbers order = RandomStream(1, "order").permutation(3000);

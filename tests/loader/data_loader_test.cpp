@@ -15,6 +15,7 @@
 #include "scvi/core/settings.hpp"
 #include "scvi/dataset/synthetic.hpp"
 #include "stored_counts.hpp"
+#include "with_threads.hpp"
 
 namespace scvi {
 namespace {
@@ -289,21 +290,10 @@ DataLoader windowed(const std::shared_ptr<GeneExpressionDataset>& dataset, const
                     {.batch_size = 16, .tail = TailPolicy::join, .prefetch = prefetch});
 }
 
-class WithThreads {
- public:
-  explicit WithThreads(int n) : before_(std::exchange(settings().n_threads, n)) {}
-  ~WithThreads() { settings().n_threads = before_; }
-  WithThreads(const WithThreads&) = delete;
-  WithThreads& operator=(const WithThreads&) = delete;
-
- private:
-  int before_;
-};
-
 TEST(DataLoaderOnDisk, GivesTheMinibatchesOfTheDataSetInMemory) {
   const auto dataset = some_dataset(500);
   for (const int threads : {1, 2, 7}) {
-    const WithThreads limit(threads);
+    const testing::WithThreads limit(threads);
     for (const std::size_t cache : {std::size_t{1}, std::size_t{4000}, std::size_t{1} << 20}) {
       const auto watch = std::make_shared<testing::WatchedMatrix::Watch>();
       const auto stored = testing::on_disk(*dataset, {.cache_bytes = cache, .block_cells = 10}, watch);
@@ -322,7 +312,7 @@ TEST(DataLoaderOnDisk, GivesTheMinibatchesOfTheDataSetInMemory) {
 }
 
 TEST(DataLoaderOnDisk, ServesSeveralThreadsAndStreamsAtOnce) {
-  const WithThreads limit(4);
+  const testing::WithThreads limit(4);
   const auto dataset = some_dataset(500);
   const auto watch = std::make_shared<testing::WatchedMatrix::Watch>();
   const auto stored = testing::on_disk(*dataset, {.cache_bytes = 4000, .block_cells = 10}, watch);
@@ -345,7 +335,7 @@ TEST(DataLoaderOnDisk, ServesSeveralThreadsAndStreamsAtOnce) {
 }
 
 TEST(DataLoaderOnDisk, HandsADamagedBlockOutAsTheErrorOfItsMinibatch) {
-  const WithThreads limit(2);
+  const testing::WithThreads limit(2);
   const auto watch = std::make_shared<testing::WatchedMatrix::Watch>();
   const auto stored = testing::on_disk(*some_dataset(500), {.cache_bytes = 4000, .block_cells = 10}, watch);
   std::atomic<int> reads{0};
@@ -362,7 +352,7 @@ TEST(DataLoaderOnDisk, HandsADamagedBlockOutAsTheErrorOfItsMinibatch) {
 }
 
 TEST(DataLoaderOnDisk, CanBeLeftWhileAWorkerReads) {
-  const WithThreads limit(2);
+  const testing::WithThreads limit(2);
   const auto watch = std::make_shared<testing::WatchedMatrix::Watch>();
   const auto stored = testing::on_disk(*some_dataset(500), {.cache_bytes = 8000, .block_cells = 10}, watch);
   const DataLoader loader = windowed(stored, stored->X().store()->windows(), 2);
