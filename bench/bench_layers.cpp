@@ -11,6 +11,7 @@
 #include "scvi/core/parallel.hpp"
 #include "scvi/core/random.hpp"
 #include "scvi/core/settings.hpp"
+#include "scvi/kernel/csr_transposed.hpp"
 #include "scvi/kernel/fused_adam.hpp"
 #include "scvi/kernel/latent_sample.hpp"
 #include "scvi/kernel/norm_relu_dropout.hpp"
@@ -91,7 +92,10 @@ void sparse_gradient(benchmark::State& state) {
   const auto dy = normals(kCells * kHidden, "dy");
   std::vector<float> dweight(batch.genes * kHidden);
   for (auto _ : state) {
-    scvi::kernel::sparse_linear_weight_gradient(batch.view(), dy.data(), kHidden, kHidden, dweight.data(), kHidden);
+    const scvi::kernel::CsrTransposed by_gene(batch.view());
+    scvi::kernel::sparse_linear(
+        {.x = by_gene.view(), .weight = dy.data(), .weight_stride = kHidden, .n_out = kHidden}, dweight.data(),
+        kHidden);
     benchmark::ClobberMemory();
   }
 }

@@ -1,4 +1,4 @@
-// bench_roads [ROUNDS [profile]]: whole training steps and the latent space of the VAE on the fused road and op by
+// bench_roads [ROUNDS [GENES]] [profile]: whole training steps and the latent space of the VAE on the fused road and op by
 // op, taking turns in one process: medians and their ratio. Minibatch 128, one layer of 128, zinb. On one thread
 // processor time, the steadier figure on a busy machine; on two wall time, too.
 
@@ -6,8 +6,11 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <ctime>
+#include <initializer_list>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "scvi/core/logging.hpp"
@@ -113,12 +116,13 @@ void compare(std::int64_t n_genes, double density, int rounds, bool profile) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const int rounds = argc > 1 ? std::atoi(argv[1]) : 15;
-  const bool profile = argc > 2;
+  const bool profile = argc > 1 && std::strcmp(argv[argc - 1], "profile") == 0;
+  const int n_numbers = profile ? argc - 1 : argc;
+  const int rounds = n_numbers > 1 ? std::atoi(argv[1]) : 15;
+  const std::int64_t only = n_numbers > 2 ? std::atoll(argv[2]) : 0;
   scvi::set_verbosity(scvi::LogLevel::error);
-  compare(558, 0.27, rounds, profile);
-  compare(720, 0.11, rounds, profile);
-  compare(2000, 0.10, rounds, profile);
-  compare(3346, 0.08, rounds, profile);
-  compare(4000, 0.21, rounds, profile);
+  for (const auto& [genes, density] : std::initializer_list<std::pair<std::int64_t, double>>{
+           {558, 0.27}, {720, 0.11}, {2000, 0.10}, {3346, 0.08}, {4000, 0.21}}) {
+    if (only == 0 || only == genes) compare(genes, density, rounds, profile);
+  }
 }

@@ -13,12 +13,6 @@ find_package(PkgConfig REQUIRED)
 pkg_check_modules(libzip REQUIRED IMPORTED_TARGET libzip)
 pkg_check_modules(libarchive REQUIRED IMPORTED_TARGET libarchive)
 pkg_check_modules(libdeflate REQUIRED IMPORTED_TARGET libdeflate)
-# BLAS, with its C interface.
-find_path(SCVI_CBLAS_INCLUDE_DIR cblas.h PATH_SUFFIXES ${CMAKE_LIBRARY_ARCHITECTURE} openblas REQUIRED)
-find_library(SCVI_CBLAS_LIBRARY openblas REQUIRED)
-add_library(scvi_cblas INTERFACE)
-target_include_directories(scvi_cblas SYSTEM INTERFACE ${SCVI_CBLAS_INCLUDE_DIR})
-target_link_libraries(scvi_cblas INTERFACE ${SCVI_CBLAS_LIBRARY})
 # Highway: vectors in the width of the machine, chosen at run time.
 pkg_check_modules(libhwy REQUIRED IMPORTED_TARGET libhwy)
 

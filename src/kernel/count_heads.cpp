@@ -95,6 +95,17 @@ at::Tensor run(const at::Tensor& library, HeadsState& state, Logits& logits, con
   return nll;
 }
 
+/// out = rows times their weights. @param out may be `rows`
+void scale_rows(const at::Tensor& rows, const at::Tensor& weights, const at::Tensor& out) {
+  const std::int64_t n = rows.size(1);
+  const float* from = rows.data_ptr<float>();
+  const float* const weight = weights.data_ptr<float>();
+  float* to = out.data_ptr<float>();
+  for (std::int64_t row = 0; row < rows.size(0); ++row, from += n, to += n) {
+    for (std::int64_t i = 0; i < n; ++i) to[i] = from[i] * weight[row];
+  }
+}
+
 struct CountHeadsFunction : public torch::autograd::Function<CountHeadsFunction> {
   /// Absent tensors come empty: autograd takes no undefined ones. Order: hidden, library, scale weight and bias,
   /// dropout weight and bias, r weight and bias, log_theta.
@@ -119,8 +130,8 @@ struct CountHeadsFunction : public torch::autograd::Function<CountHeadsFunction>
     const at::Tensor weights = grads[0].contiguous();
     tensor_list result(10);
     // The losses' weights scale the rows of `hidden`, which are short, instead of those of the gradients.
-    const at::Tensor column = weights.unsqueeze(1);
-    const at::Tensor weighted_hidden = hidden * column;
+    const at::Tensor weighted_hidden = at::empty_like(hidden);
+    scale_rows(hidden, weights, weighted_hidden);
     at::Tensor hidden_gradient;
     const auto pass = [&](const at::Tensor& gradient, std::size_t weight, const at::Tensor& matrix) {
       if (!gradient.defined()) return;
@@ -140,8 +151,14 @@ struct CountHeadsFunction : public torch::autograd::Function<CountHeadsFunction>
     pass(state->gradients.scale, 2, state->heads.scale_weight);
     pass(state->gradients.dropout, 4, state->heads.dropout_weight);
     pass(state->gradients.r, 6, state->heads.r_weight);
-    if (hidden_gradient.defined()) result[0] = hidden_gradient.mul_(column);
-    if (context->needs_input_grad(1)) result[1] = (state->library_gradient * weights).view(saved[1].sizes());
+    if (hidden_gradient.defined()) {
+      scale_rows(hidden_gradient, weights, hidden_gradient);
+      result[0] = hidden_gradient;
+    }
+    if (context->needs_input_grad(1)) {
+      result[1] = at::empty_like(saved[1]);
+      scale_rows(state->library_gradient.view(saved[1].sizes()), weights, result[1]);
+    }
     if (saved[8].numel() > 0 && context->needs_input_grad(8)) {
       result[8] = theta_gradient(*state, hidden, saved[1], weights);
     }

@@ -9,6 +9,7 @@
 #include <hwy/aligned_allocator.h>
 
 #include "count_terms.hpp"
+#include "float_array.hpp"
 #include "scvi/kernel/count_nll.hpp"
 
 namespace scvi::kernel {
@@ -25,14 +26,6 @@ inline constexpr double kLargestMean = 1e28;
 /// Numbers of a row in scratch memory: whole vectors of any instruction set.
 constexpr std::int64_t padded(std::int64_t n) {
   return (n + 15) / 16 * 16;
-}
-
-using FloatArray = hwy::AlignedFreeUniquePtr<float[]>;
-
-inline FloatArray float_array(std::int64_t n) {
-  auto array = hwy::AllocateAligned<float>(static_cast<std::size_t>(std::max<std::int64_t>(16, n)));
-  if (array == nullptr) throw std::bad_alloc();
-  return array;
 }
 
 /// theta and 1 / (theta + eps) for every row of a dispersion that several cells share.
@@ -58,10 +51,18 @@ struct RowDispersion {
 };
 
 inline double sum_of_log_factorials(const CsrView& counts, std::int64_t row) {
-  double sum = 0;
-  for (std::int64_t i = counts.indptr[row]; i < counts.indptr[row + 1]; ++i)
-    sum += tabulated_log_factorial(counts.values[i]);
-  return sum;
+  // Several sums, so that no addition waits for the one before.
+  std::array<double, 4> sums = {};
+  std::int64_t i = counts.indptr[row];
+  const std::int64_t end = counts.indptr[row + 1];
+  const FactorialTable& table = FactorialTable::get();
+  for (; i + 4 <= end; i += 4) {
+    for (std::int64_t k = 0; k < 4; ++k) {
+      sums[static_cast<std::size_t>(k)] += table.log_factorial_of(counts.values[i + k]);
+    }
+  }
+  for (; i < end; ++i) sums[0] += table.log_factorial_of(counts.values[i]);
+  return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
 
 /// A call, whichever of the public functions it came through.

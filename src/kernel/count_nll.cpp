@@ -235,7 +235,7 @@ class CountRows {
     const Log1p log1p(y, u);
     hn::Store(hn::Mul(theta, log1p.log()), kTag, block.nll + k);
     if constexpr (kGradients) {
-      const auto r = hn::Div(one, u);
+      const auto r = inverse_of(u);
       hn::Store(hn::Mul(theta, hn::Mul(y, r)), kTag, block.by_log_mu + k);
       hn::Store(hn::Mul(theta, log1p.over_ratio(r)), kTag, block.by_log_theta + k);
     }
@@ -269,13 +269,13 @@ class CountRows {
     const auto exp_a = exp_lanes(kTag, hn::Or(minus_a, hn::SignBit(kTag)));
     const auto exp_p = exp_lanes(kTag, hn::Or(p, hn::SignBit(kTag)));
     const auto with_a = hn::Add(one, exp_a);
-    const auto sigmoid_p = hn::Div(one, hn::Add(one, exp_p));
+    const auto sigmoid_p = inverse_of(hn::Add(one, exp_p));
     parts.ratios = hn::Mul(parts.ratios, hn::Mul(with_a, sigmoid_p));
     // max(a, 0) + min(p, 0) without the difference of the two where both are large, and NaN if p is not finite.
     parts.linear = hn::Add(parts.linear, hn::Max(hn::Neg(nll), hn::Min(p, zero)));
     parts.linear = hn::MulAdd(p, zero, parts.linear);
     if constexpr (!kGradients) return one;
-    const auto sigmoid_a = hn::Div(one, with_a);
+    const auto sigmoid_a = inverse_of(with_a);
     const auto share = hn::IfThenElse(hn::Le(minus_a, zero), sigmoid_a, hn::Mul(exp_a, sigmoid_a));
     const auto present = hn::IfThenElse(hn::Ge(p, zero), hn::Mul(exp_p, sigmoid_p), sigmoid_p);
     if constexpr (kGradients)

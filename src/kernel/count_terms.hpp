@@ -43,6 +43,10 @@ struct FactorialTable {
     return x >= 0 && x < static_cast<float>(kSize) && x == static_cast<float>(static_cast<std::int32_t>(x));
   }
 
+  double log_factorial_of(float x) const {
+    return holds(x) ? log_factorial[static_cast<std::size_t>(x)] : kernel::log_factorial(static_cast<double>(x));
+  }
+
  private:
   FactorialTable() {
     for (std::size_t i = 0; i < kSize; ++i) {
@@ -51,11 +55,6 @@ struct FactorialTable {
     }
   }
 };
-
-inline double tabulated_log_factorial(float x) {
-  if (FactorialTable::holds(x)) return FactorialTable::get().log_factorial[static_cast<std::size_t>(x)];
-  return log_factorial(static_cast<double>(x));
-}
 
 inline double tabulated_bulk(float x) {
   if (FactorialTable::holds(x)) return FactorialTable::get().bulk[static_cast<std::size_t>(x)];

@@ -9,6 +9,7 @@
 #include "scvi/core/error.hpp"
 #include "scvi/core/profile.hpp"
 #include "scvi/core/settings.hpp"
+#include "scvi/kernel/finite_gradients.hpp"
 #include "scvi/kernel/linear.hpp"
 #include "scvi/kernel/norm_relu_dropout.hpp"
 #include "scvi/kernel/sparse_linear.hpp"
@@ -120,12 +121,15 @@ at::Tensor weight_gradient(const LayerState& state, const at::Tensor& x, const a
   const float* const gradient = dh.data_ptr<float>();
   at::Tensor transposed = at::empty({layer.weight.size(1), n_out}, dh.options());
   float* out = transposed.data_ptr<float>();
+  bool finite = false;
   if (state.rows) {
-    sparse_linear_weight_gradient(state.rows->view, gradient, n_out, n_out, out, n_out);
+    finite = sparse_linear(
+        {.x = state.rows->transposed(), .weight = gradient, .weight_stride = n_out, .n_out = n_out}, out, n_out);
   } else {
     at::Tensor features = transposed.narrow(0, 0, state.n_features);
     pooled_matmul_out(features, x.t(), dh);
   }
+  if (finite && layer.categories.empty()) FiniteGradients::note(transposed);
   out += state.n_features * n_out;
   for (const auto& category : layer.categories) {
     category_rows_gradient(category.index.data_ptr<std::int64_t>(), dh.size(0), category.n, gradient, n_out, n_out,

@@ -18,6 +18,9 @@
 #define SCVI_KERNEL_ADAM_CONSTANTS
 namespace scvi::kernel {
 
+/// How far before their turn numbers are fetched.
+constexpr std::int64_t kAhead = 512;
+
 /// The numbers of one step, rounded as src/kernel/plain_layers.cpp does it.
 struct AdamConstants {
   float beta1, beta2, rest1, rest2, decay, eps, root_scale, rate;
@@ -37,6 +40,9 @@ void adam_range(const AdamBuffer<float>& buffer, std::int64_t begin, std::int64_
   float* HWY_RESTRICT m = buffer.first_moment;
   float* HWY_RESTRICT v = buffer.second_moment;
   for_lanes<float>(begin, end, [&](auto d, std::int64_t i) HWY_ATTR {
+    // The processor's own foresight ends with each page.
+    for (float* stream : {p, m, v}) __builtin_prefetch(stream + i + kAhead, 1);
+    __builtin_prefetch(g + i + kAhead, 0);
     const auto parameter = hn::LoadU(d, p + i);
     const auto gradient = hn::Add(hn::LoadU(d, g + i), hn::Mul(hn::Set(d, c.decay), parameter));
     const auto first =

@@ -3,14 +3,25 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include "gemm.hpp"
 #include "scvi/core/settings.hpp"
+#include "scvi/kernel/finite_gradients.hpp"
+#include "scvi/kernel/matrix_product.hpp"
 
 namespace scvi::kernel {
 namespace {
 
-bool takes_gemm(const at::Tensor& matrix) {
-  return settings().kernel == KernelRoad::fused && fits_gemm(matrix);
+bool can_fuse(const at::Tensor& tensor) {
+  return settings().kernel == KernelRoad::fused && tensor.device().is_cpu() && tensor.scalar_type() == at::kFloat;
+}
+
+template <class T>
+MatrixView<T> view_of(const at::Tensor& matrix) {
+  return {matrix.data_ptr<float>(), matrix.size(0), matrix.size(1), matrix.stride(0), matrix.stride(1)};
+}
+
+void product_out(at::Tensor& out, const at::Tensor& a, const at::Tensor& b, const float* bias) {
+  const bool finite = matrix_product(view_of<const float>(a), view_of<const float>(b), bias, view_of<float>(out));
+  if (finite) FiniteGradients::note(out);
 }
 
 using torch::autograd::AutogradContext;
@@ -53,8 +64,8 @@ at::Tensor pooled_matmul(const at::Tensor& a, const at::Tensor& b) {
 
 void pooled_matmul_out(at::Tensor& result, const at::Tensor& a, const at::Tensor& b) {
   at::NoGradGuard no_grad;
-  if (takes_gemm(a) && takes_gemm(b) && takes_gemm(result)) {
-    gemm(a, b, {}, result);
+  if (can_fuse(a) && can_fuse(b) && can_fuse(result)) {
+    product_out(result, a, b, nullptr);
   } else {
     at::mm_out(result, a, b);
   }
@@ -64,8 +75,8 @@ void pooled_linear_out(at::Tensor& out, const at::Tensor& x, const at::Tensor& w
   at::NoGradGuard no_grad;
   if (!bias.defined()) return pooled_matmul_out(out, x, weight.t());
   const at::Tensor transposed = weight.t();
-  if (takes_gemm(x) && takes_gemm(transposed) && takes_gemm(out) && takes_gemm(bias.unsqueeze(0))) {
-    gemm(x, transposed, bias, out);
+  if (can_fuse(x) && can_fuse(weight) && can_fuse(out) && can_fuse(bias) && bias.is_contiguous()) {
+    product_out(out, x, transposed, bias.data_ptr<float>());
   } else {
     at::addmm_out(out, bias, x, transposed);
   }

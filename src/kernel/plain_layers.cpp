@@ -49,6 +49,20 @@ void take_statistics(const NormReluDropout<T>& layer, const T* h, std::int64_t j
 }  // namespace
 
 template <class T>
+void matrix_product(const MatrixView<const T>& a, const MatrixView<const T>& b, const T* bias,
+                    const MatrixView<T>& out) {
+  for (std::int64_t row = 0; row < out.n_rows; ++row) {
+    for (std::int64_t column = 0; column < out.n_columns; ++column) {
+      T sum = bias == nullptr ? T{0} : bias[column];
+      for (std::int64_t k = 0; k < a.n_columns; ++k) {
+        sum += a.data[row * a.row_stride + k * a.column_stride] * b.data[k * b.row_stride + column * b.column_stride];
+      }
+      out.data[row * out.row_stride + column * out.column_stride] = sum;
+    }
+  }
+}
+
+template <class T>
 void sparse_linear(const SparseLinear<T>& layer, T* y, std::int64_t y_stride) {
   for (std::int64_t r = 0; r < layer.x.n_rows; ++r) {
     T* row = y + r * y_stride;
@@ -189,6 +203,10 @@ void fused_adam(std::span<const AdamBuffer<T>> buffers, std::int64_t step, const
   }
 }
 
+template void matrix_product(const MatrixView<const float>&, const MatrixView<const float>&, const float*,
+                             const MatrixView<float>&);
+template void matrix_product(const MatrixView<const double>&, const MatrixView<const double>&, const double*,
+                             const MatrixView<double>&);
 template void sparse_linear(const SparseLinear<float>&, float*, std::int64_t);
 template void sparse_linear(const SparseLinear<double>&, double*, std::int64_t);
 template void sparse_linear_weight_gradient(const CsrView&, const float*, std::int64_t, std::int64_t, float*,

@@ -1,10 +1,11 @@
 #include "scvi/kernel/sparse_linear.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <limits>
-#include <numeric>
 #include <vector>
 
+#include "fetcher.hpp"
 #include "rows.hpp"
 #include "scvi/core/parallel.hpp"
 #include "simd_targets.hpp"
@@ -20,9 +21,11 @@
 #define SCVI_KERNEL_SPARSE_TYPES
 namespace scvi::kernel {
 
-/// Genes whose rows of the weight are used for all rows of a chunk before the next genes' turn comes: 512 KiB with
-/// 128 outputs, which the second-level cache holds.
-constexpr std::int64_t kGenesPerPass = 1024;
+/// Genes whose rows of the weight are used for all rows of a chunk before the next genes' turn comes: 64 KiB with
+/// 128 outputs. Meanwhile those of the next ones are fetched.
+constexpr std::int64_t kGenesPerPass = 128;
+/// Rows of the result that are fetched before it is their turn.
+constexpr std::int64_t kRowsAhead = 8;
 
 }  // namespace scvi::kernel
 #endif
@@ -31,25 +34,33 @@ HWY_BEFORE_NAMESPACE();
 namespace scvi::kernel::HWY_NAMESPACE {
 namespace {
 
-/// Entries of a row of x and their genes, or of a gene and their rows.
+/// Entries of a row of x.
 struct Entries {
   const std::int32_t* rows;  ///< of the matrix that they are multiplied with
   const float* values;
   std::int64_t n;
 };
 
-/// sum[column, K vectors) += the entries times their rows of `factor`; the sums stay in registers.
+/// sum[column, K vectors) = from[column, K vectors) + the entries times their rows of `factor`; the sums stay in
+/// registers. @param from null for zeros
+/// @return whether the sums are finite
 template <int K, class D>
-HWY_INLINE void add_products(D d, const Entries& entries, Rows<const float> factor, std::int64_t column, float* sum) {
+HWY_INLINE bool add_products(D d, const Entries& entries, Rows<const float> factor, std::int64_t column,
+                             const float* from, float* sum) {
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   hn::Vec<D> sums[K];
-  for (int k = 0; k < K; ++k) sums[k] = hn::LoadU(d, sum + column + k * lanes);
+  for (int k = 0; k < K; ++k) sums[k] = from == nullptr ? hn::Zero(d) : hn::LoadU(d, from + column + k * lanes);
   for (std::int64_t i = 0; i < entries.n; ++i) {
     const float* HWY_RESTRICT row = factor[entries.rows[i]] + column;
     const auto value = hn::Set(d, entries.values[i]);
     for (int k = 0; k < K; ++k) sums[k] = hn::MulAdd(value, hn::LoadU(d, row + k * lanes), sums[k]);
   }
-  for (int k = 0; k < K; ++k) hn::StoreU(sums[k], d, sum + column + k * lanes);
+  auto zeros = hn::Zero(d);
+  for (int k = 0; k < K; ++k) {
+    hn::StoreU(sums[k], d, sum + column + k * lanes);
+    zeros = hn::MulAdd(sums[k], hn::Zero(d), zeros);
+  }
+  return hn::AllTrue(d, hn::Eq(zeros, hn::Zero(d)));
 }
 
 /// Calls body.operator()<K>(tag, column) over [0, n): eight vectors at a time, then four, two, one, then parts of
@@ -71,80 +82,51 @@ HWY_INLINE void for_tiles(std::int64_t n, const Body& body) {
   for_lanes<float>(column, n, [&](auto part, std::int64_t at) HWY_ATTR { body.template operator()<1>(part, at); });
 }
 
-void linear_rows(const SparseLinear<float>& layer, Rows<float> y, Range rows) {
-  const CsrView& x = layer.x;
-  std::vector<std::int64_t> next(x.indptr + rows.begin, x.indptr + rows.end);
-  for (std::int64_t r = rows.begin; r < rows.end; ++r) {
-    for_lanes<float>(0, layer.n_out, [&](auto d, std::int64_t j) HWY_ATTR {
-      auto sum = layer.bias == nullptr ? hn::Zero(d) : hn::LoadU(d, layer.bias + j);
-      for (const auto& category : layer.categories)
-        sum = hn::Add(sum, hn::LoadU(d, category.weight + category.index[r] * category.weight_stride + j));
-      hn::StoreU(sum, d, y[r] + j);
-    });
-  }
-  const Rows<const float> weight{layer.weight, layer.weight_stride};
-  for (std::int64_t gene = 0; gene < x.n_columns; gene += kGenesPerPass) {
-    for (std::int64_t r = rows.begin; r < rows.end; ++r) {
-      std::int64_t& begin = next[static_cast<std::size_t>(r - rows.begin)];
-      const std::int32_t* stop =
-          std::lower_bound(x.indices + begin, x.indices + x.indptr[r + 1], gene + kGenesPerPass);
-      const Entries entries{x.indices + begin, x.values + begin, stop - (x.indices + begin)};
-      begin += entries.n;
-      if (entries.n == 0) continue;
-      for_tiles(layer.n_out, [&]<int K>(auto d, std::int64_t column)
-                                 HWY_ATTR { add_products<K>(d, entries, weight, column, y[r]); });
-    }
-  }
+/// Brings a row into the cache before it is needed: the processor does not foresee which comes next.
+/// @tparam kWrite 1 if it will be written
+template <int kWrite, class T>
+HWY_INLINE void fetch(Rows<T> matrix, std::int64_t row, std::int64_t n_rows, std::int64_t n) {
+  if (row >= n_rows) return;
+  for (std::int64_t j = 0; j < n; j += kLine) __builtin_prefetch(matrix[row] + j, kWrite);
 }
 
-/// The entries of some genes of x, gene by gene, each in the order of its rows.
-class EntriesByGene {
- public:
-  EntriesByGene(const CsrView& x, Range genes) : ends_(static_cast<std::size_t>(genes.end - genes.begin) + 1) {
-    std::vector<Range> parts(static_cast<std::size_t>(x.n_rows));
-    for (std::int64_t r = 0; r < x.n_rows; ++r) {
-      const std::int32_t* stop = x.indices + x.indptr[r + 1];
-      const std::int32_t* entry = std::lower_bound(x.indices + x.indptr[r], stop, genes.begin);
-      parts[static_cast<std::size_t>(r)].begin = entry - x.indices;
-      for (; entry != stop && *entry < genes.end; ++entry)
-        ++ends_[static_cast<std::size_t>(*entry - genes.begin) + 1];
-      parts[static_cast<std::size_t>(r)].end = entry - x.indices;
-    }
-    std::partial_sum(ends_.begin(), ends_.end(), ends_.begin());
-    rows_.resize(static_cast<std::size_t>(ends_.back()));
-    values_.resize(rows_.size());
-    // ends_[g] starts as the beginning of gene g and is its end when all entries have been placed.
-    for (std::int64_t r = 0; r < x.n_rows; ++r) {
-      const auto [begin, end] = parts[static_cast<std::size_t>(r)];
-      for (std::int64_t i = begin; i < end; ++i) {
-        const auto place = static_cast<std::size_t>(ends_[static_cast<std::size_t>(x.indices[i] - genes.begin)]++);
-        rows_[place] = static_cast<std::int32_t>(r);
-        values_[place] = x.values[i];
-      }
-    }
-  }
-
-  /// @param gene counted from the first one
-  Entries operator[](std::int64_t gene) const {
-    const std::int64_t begin = gene == 0 ? 0 : ends_[static_cast<std::size_t>(gene) - 1];
-    return {rows_.data() + begin, values_.data() + begin, ends_[static_cast<std::size_t>(gene)] - begin};
-  }
-
- private:
-  std::vector<std::int64_t> ends_;
-  std::vector<std::int32_t> rows_;
-  std::vector<float> values_;
-};
-
-void weight_gradient_genes(const CsrView& x, Rows<const float> dy, std::int64_t n_out, Rows<float> dweight,
-                           Range genes) {
-  const EntriesByGene by_gene(x, genes);
-  for (std::int64_t gene = genes.begin; gene < genes.end; ++gene) std::fill_n(dweight[gene], n_out, 0.0f);
-  // Tiles outside, so that the part of dy that all genes read stays in the first-level cache.
-  for_tiles(n_out, [&]<int K>(auto d, std::int64_t column) HWY_ATTR {
-    for (std::int64_t gene = genes.begin; gene < genes.end; ++gene)
-      add_products<K>(d, by_gene[gene - genes.begin], dy, column, dweight[gene]);
+/// What the sums of a row start from: its bias and the rows that its categories pick.
+void write_start(const SparseLinear<float>& layer, std::int64_t row, float* y) {
+  for_lanes<float>(0, layer.n_out, [&](auto d, std::int64_t j) HWY_ATTR {
+    auto sum = layer.bias == nullptr ? hn::Zero(d) : hn::LoadU(d, layer.bias + j);
+    for (const auto& category : layer.categories)
+      sum = hn::Add(sum, hn::LoadU(d, category.weight + category.index[row] * category.weight_stride + j));
+    hn::StoreU(sum, d, y + j);
   });
+}
+
+/// @return whether the sums are finite
+bool linear_rows(const SparseLinear<float>& layer, Rows<float> y, Range rows) {
+  const CsrView& x = layer.x;
+  const Rows<const float> weight{layer.weight, layer.weight_stride};
+  const bool from_zero = layer.bias == nullptr && layer.categories.empty();
+  std::vector<std::int64_t> next(x.indptr + rows.begin, x.indptr + rows.end);
+  bool finite = true;
+  std::int64_t gene = 0;
+  do {
+    const bool first = gene == 0;
+    for (std::int64_t r = rows.begin; r < rows.end; ++r) {
+      fetch<0>(weight, gene + kGenesPerPass + (r - rows.begin), x.n_columns, layer.n_out);
+      if (first) fetch<1>(y, r + kRowsAhead, rows.end, layer.n_out);
+      if (first && !from_zero) write_start(layer, r, y[r]);
+      std::int64_t& begin = next[static_cast<std::size_t>(r - rows.begin)];
+      std::int64_t end = begin;
+      while (end < x.indptr[r + 1] && x.indices[end] < gene + kGenesPerPass) ++end;
+      const Entries entries{x.indices + begin, x.values + begin, end - begin};
+      begin = end;
+      if (entries.n == 0 && !first) continue;
+      const float* const from = first && from_zero ? nullptr : y[r];
+      for_tiles(layer.n_out, [&]<int K>(auto d, std::int64_t column)
+                                 HWY_ATTR { finite &= add_products<K>(d, entries, weight, column, from, y[r]); });
+    }
+    gene += kGenesPerPass;
+  } while (gene < x.n_columns);
+  return finite;
 }
 
 void add_row(const float* HWY_RESTRICT row, std::int64_t n, float* HWY_RESTRICT sum) {
@@ -209,29 +191,22 @@ namespace scvi::kernel {
 namespace {
 
 HWY_EXPORT(linear_rows);
-HWY_EXPORT(weight_gradient_genes);
 HWY_EXPORT(add_row);
 HWY_EXPORT(sum_columns);
 HWY_EXPORT(log1p_range);
 
-constexpr std::int64_t kRowsPerChunk = 32;
-constexpr std::int64_t kGenesPerChunk = 512;
+constexpr std::int64_t kRowsPerChunk = 128;
 constexpr std::int64_t kColumnsPerChunk = 1024;
 constexpr std::int64_t kValuesPerChunk = 16384;
 
 }  // namespace
 
-void sparse_linear(const SparseLinear<float>& layer, float* y, std::int64_t y_stride) {
+bool sparse_linear(const SparseLinear<float>& layer, float* y, std::int64_t y_stride) {
+  std::atomic<bool> finite = true;
   parallel_for(layer.x.n_rows, kRowsPerChunk, [&](std::int64_t begin, std::int64_t end) {
-    HWY_DYNAMIC_DISPATCH(linear_rows)(layer, {y, y_stride}, {begin, end});
+    if (!HWY_DYNAMIC_DISPATCH(linear_rows)(layer, {y, y_stride}, {begin, end})) finite = false;
   });
-}
-
-void sparse_linear_weight_gradient(const CsrView& x, const float* dy, std::int64_t dy_stride, std::int64_t n_out,
-                                   float* dweight, std::int64_t dweight_stride) {
-  parallel_for(x.n_columns, kGenesPerChunk, [&](std::int64_t begin, std::int64_t end) {
-    HWY_DYNAMIC_DISPATCH(weight_gradient_genes)(x, {dy, dy_stride}, n_out, {dweight, dweight_stride}, {begin, end});
-  });
+  return finite;
 }
 
 void category_rows_gradient(const std::int64_t* index, std::int64_t n_rows, std::int64_t n_categories,

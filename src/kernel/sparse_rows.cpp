@@ -30,7 +30,8 @@ SparseRows log1p(const SparseRows& rows) {
   arrays->values.resize(static_cast<std::size_t>(n));
   arrays->rest = rows.owner;
   log1p_values(rows.view.values + first, n, arrays->values.data());
-  SparseRows result = rows;
+  SparseRows result;
+  result.view = rows.view;
   // The offsets count from the first entry of the whole.
   result.view.values = arrays->values.data() - first;
   result.owner = std::move(arrays);

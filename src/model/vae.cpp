@@ -263,9 +263,7 @@ Elbo VAE::forward(const MiniBatch& batch, Noise& noise) {
   const auto l = l_encoder_->draw(x, {}, {batch.local_l_mean, batch.local_l_var}, noise);
   const at::Tensor nll =
       decoder_->nll(z.latent, l.latent, {batch.batch_index}, counts, count_distribution(batch), noise);
-  return {.reconstruction = nll + l.kl,
-          .kl_local = z.kl,
-          .kl_global = at::zeros({}, z.kl.options().requires_grad(false))};
+  return {.reconstruction = nll + l.kl, .kl_local = z.kl};
 }
 
 at::Tensor VAE::sample_from_posterior_z(const MiniBatch& batch, Noise& noise, bool give_mean,

@@ -48,15 +48,21 @@ Encoder::Output Encoder::forward(const kernel::LayerInput& x, const std::vector<
 Encoder::Draw Encoder::draw(const kernel::LayerInput& x, const std::vector<at::Tensor>& categories,
                             const Prior& prior, Noise& noise) {
   const at::Tensor q = encoder_->forward(x, categories, noise);
-  const at::Tensor mean = mean_encoder_->forward(q);
-  const at::Tensor raw_variance = var_encoder_->forward(q);
-  if (kernel::can_fuse_latent_draw(mean, raw_variance, prior.mean, prior.variance)) {
+  const kernel::LatentHeads heads{.mean_weight = mean_encoder_->weight,
+                                  .mean_bias = mean_encoder_->bias,
+                                  .variance_weight = var_encoder_->weight,
+                                  .variance_bias = var_encoder_->bias,
+                                  .variance_floor = kSmallestVariance,
+                                  .prior_mean = prior.mean,
+                                  .prior_variance = prior.variance};
+  if (kernel::can_fuse(q, heads)) {
     const at::Tensor eps =
-        noise.standard_normal(options_.sample_name, mean.sizes(), mean.options().requires_grad(false));
-    const auto fused = kernel::latent_draw(mean, raw_variance, eps, kSmallestVariance, prior.mean, prior.variance);
+        noise.standard_normal(options_.sample_name, {q.size(0), options_.n_output}, q.options().requires_grad(false));
+    const auto fused = kernel::latent_draw(q, heads, eps);
     return {z_transformation(fused.z), fused.kl};
   }
-  const at::Tensor variance = at::exp(raw_variance) + kSmallestVariance;
+  const at::Tensor mean = mean_encoder_->forward(q);
+  const at::Tensor variance = at::exp(var_encoder_->forward(q)) + kSmallestVariance;
   const at::Tensor kl = prior.mean.defined() ? kl_normal(mean, variance, prior.mean, prior.variance)
                                              : kl_standard_normal(mean, variance);
   return {z_transformation(reparameterize_gaussian(mean, variance, options_.sample_name, noise)), kl.sum(1)};

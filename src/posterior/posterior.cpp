@@ -192,7 +192,7 @@ double Posterior::elbo() const {
   const double total = sum_over_minibatches("elbo", [&](std::int64_t i, const MiniBatch& batch) {
     const auto draws = noise("elbo", i);
     const Elbo terms = model_->forward(batch, *draws);
-    global[i] = terms.kl_global.item<double>();
+    global[i] = terms.kl_global.defined() ? terms.kl_global.item<double>() : 0;
     return (terms.reconstruction + terms.kl_local).sum(at::kDouble).item<double>();
   });
   return (total + global.back()) / static_cast<double>(nb_cells());

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <map>
 
 #include "scvi/core/error.hpp"
@@ -24,6 +25,14 @@ Adam::Adam(std::vector<std::pair<std::string, at::Tensor>> parameters, const ker
 
 void Adam::zero_grad() {
   for (auto& slot : slots_) slot.parameter.mutable_grad().reset();
+}
+
+bool Adam::gradients_are_finite(const kernel::FiniteGradients& seen) const {
+  at::NoGradGuard no_grad;
+  return std::all_of(slots_.begin(), slots_.end(), [&](const Slot& slot) {
+    const at::Tensor& gradient = slot.parameter.grad();
+    return !gradient.defined() || seen.all_finite(gradient);
+  });
 }
 
 void Adam::step() {

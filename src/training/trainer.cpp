@@ -16,6 +16,8 @@
 #include "scvi/core/settings.hpp"
 #include "scvi/core/text.hpp"
 #include "scvi/dataset/count_store.hpp"
+#include "scvi/kernel/finite_gradients.hpp"
+#include "scvi/kernel/mean_loss.hpp"
 #include "scvi/kernel/threads.hpp"
 
 namespace scvi {
@@ -38,21 +40,6 @@ std::vector<std::pair<std::string, at::Tensor>> trainable(const Model& model) {
   }
   return parameters;
 }
-
-/// Copies of a model's buffers (batch-norm statistics), to undo a step that went wrong.
-class BufferBackup {
- public:
-  explicit BufferBackup(const Model& model) {
-    for (const auto& buffer : model.buffers()) saved_.emplace_back(buffer, buffer.clone());
-  }
-  void restore() {
-    at::NoGradGuard no_grad;
-    for (auto& [buffer, copy] : saved_) buffer.copy_(copy);
-  }
-
- private:
-  std::vector<std::pair<at::Tensor, at::Tensor>> saved_;
-};
 
 void check(const TrainerOptions& options, const Split& split) {
   const auto refuse = [](const char* field, const std::string& problem) {
@@ -142,6 +129,7 @@ void Trainer::begin(const TrainOptions& options) {
     throw InputError({.problem = "must be larger than 0", .field = "lr and eps"});
   }
   model_->train();
+  buffers_ = BufferBackup(*model_);
   if (resumed_) return;
   optimizer_ = std::make_unique<Adam>(
       trainable(*model_),
@@ -231,7 +219,7 @@ void Trainer::run_epoch() {
 
 double Trainer::train_on(const MiniBatch& batch, Noise& noise) {
   const ProfileSection section("step");
-  BufferBackup backup(*model_);
+  buffers_.save();
   at::Tensor value;
   double number = 0;
   {
@@ -242,9 +230,11 @@ double Trainer::train_on(const MiniBatch& batch, Noise& noise) {
   bool usable = std::isfinite(number);
   if (usable) {
     const ProfileSection section("step: backward");
+    const kernel::FiniteGradients seen;
     optimizer_->zero_grad();
     value.backward();
-    usable = gradients_are_finite();
+    const ProfileSection check("step: are gradients finite");
+    usable = optimizer_->gradients_are_finite(seen);
   }
   if (usable) {
     const ProfileSection section("step: optimizer");
@@ -252,19 +242,10 @@ double Trainer::train_on(const MiniBatch& batch, Noise& noise) {
     progress_.nan_counter = 0;
   } else {
     handle_non_finite(batch, number);
-    backup.restore();
+    buffers_.restore();
   }
   ++progress_.n_iter;
   return number;
-}
-
-bool Trainer::gradients_are_finite() const {
-  const ProfileSection section("step: are gradients finite");
-  at::NoGradGuard no_grad;
-  for (const auto& parameter : model_->parameters()) {
-    if (parameter.grad().defined() && !std::isfinite(parameter.grad().sum().item<double>())) return false;
-  }
-  return true;
 }
 
 void Trainer::handle_non_finite(const MiniBatch& batch, double loss) {
@@ -428,10 +409,10 @@ double UnsupervisedTrainer::kl_weight() const {
 }
 
 at::Tensor unsupervised_loss(const Elbo& terms, double kl_weight, double n_train, bool normalize) {
-  const at::Tensor mean = (terms.reconstruction + kl_weight * terms.kl_local).mean();
+  const at::Tensor mean = kernel::mean_loss(terms.reconstruction, terms.kl_local, kl_weight);
   // Dividing the sum by n_train is the same as this, without the detour over large numbers.
-  if (normalize) return mean + terms.kl_global / n_train;
-  return n_train * mean + terms.kl_global;
+  if (normalize) return terms.kl_global.defined() ? mean + terms.kl_global / n_train : mean;
+  return terms.kl_global.defined() ? n_train * mean + terms.kl_global : n_train * mean;
 }
 
 at::Tensor UnsupervisedTrainer::loss(const MiniBatch& batch, Noise& noise) {

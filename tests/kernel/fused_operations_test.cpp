@@ -130,26 +130,41 @@ TEST(FusedLayer, LeavesOtherTypesLayoutsAndTheOtherRoadAlone) {
 TEST(LatentDraw, EqualsItsPartsAndTheirGradients) {
   torch::manual_seed(6);
   for (const bool with_prior : {false, true}) {
-    const at::Tensor mean = torch::randn({kRows, 4}).requires_grad_(true);
-    const at::Tensor raw = torch::randn({kRows, 4}).requires_grad_(true);
+    const at::Tensor hidden = torch::randn({kRows, kHidden}).requires_grad_(true);
+    const auto parameter = [](at::IntArrayRef shape) { return (0.3 * torch::randn(shape)).requires_grad_(true); };
+    LatentHeads heads{.mean_weight = parameter({4, kHidden}),
+                      .mean_bias = parameter({4}),
+                      .variance_weight = parameter({4, kHidden}),
+                      .variance_bias = parameter({4}),
+                      .variance_floor = 1e-4};
+    if (with_prior) {
+      heads.prior_mean = torch::randn({kRows, 1});
+      heads.prior_variance = torch::rand({kRows, 1}) + 0.2;
+    }
     const at::Tensor eps = torch::randn({kRows, 4});
-    const at::Tensor prior_mean = with_prior ? torch::randn({kRows, 1}) : at::Tensor();
-    const at::Tensor prior_variance = with_prior ? torch::rand({kRows, 1}) + 0.2 : at::Tensor();
-    const LatentDraw ours = latent_draw(mean, raw, eps, 1e-4, prior_mean, prior_variance);
-    const at::Tensor mean2 = wide(mean), raw2 = wide(raw);
-    const at::Tensor variance = raw2.exp() + 1e-4;
+    ASSERT_TRUE(can_fuse(hidden, heads));
+    const LatentDraw ours = latent_draw(hidden, heads, eps);
+    const at::Tensor hidden2 = wide(hidden);
+    const std::vector<at::Tensor> parameters = {heads.mean_weight, heads.mean_bias, heads.variance_weight,
+                                                heads.variance_bias};
+    std::vector<at::Tensor> twins;
+    for (const at::Tensor& tensor : parameters) twins.push_back(wide(tensor));
+    const at::Tensor mean2 = at::linear(hidden2, twins[0], twins[1]);
+    const at::Tensor variance = at::linear(hidden2, twins[2], twins[3]).exp() + 1e-4;
     const at::Tensor z = mean2 + variance.sqrt() * eps;
-    const at::Tensor kl =
-        (with_prior ? kl_normal(mean2, variance, prior_mean.to(at::kDouble), prior_variance.to(at::kDouble))
-                    : kl_standard_normal(mean2, variance))
-            .sum(1);
+    const at::Tensor kl = (with_prior ? kl_normal(mean2, variance, heads.prior_mean.to(at::kDouble),
+                                                  heads.prior_variance.to(at::kDouble))
+                                      : kl_standard_normal(mean2, variance))
+                              .sum(1);
     expect_close(ours.z, z, "z");
     expect_close(ours.kl, kl, "kl");
     const at::Tensor dz = torch::randn({kRows, 4}), dkl = torch::randn({kRows});
     ((ours.z * dz).sum() + (ours.kl * dkl).sum()).backward();
     ((z * dz).sum() + (kl * dkl).sum()).backward();
-    expect_close(mean.grad(), mean2.grad(), "mean");
-    expect_close(raw.grad(), raw2.grad(), "raw variance");
+    expect_close(hidden.grad(), hidden2.grad(), "hidden");
+    for (std::size_t i = 0; i < parameters.size(); ++i) {
+      expect_close(parameters[i].grad(), twins[i].grad(), std::to_string(i).c_str());
+    }
   }
 }
 

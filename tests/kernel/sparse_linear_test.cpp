@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "kernel/layer_testing.hpp"
+#include "scvi/kernel/csr_transposed.hpp"
 #include "scvi/kernel/plain_layers.hpp"
 
 namespace scvi {
@@ -51,6 +52,14 @@ struct Shape {
 const std::vector<Shape> kShapes = {{0, 5, 4},     {3, 0, 5},     {1, 1, 1},      {2, 7, 0},
                                     {5, 3, 17},    {70, 33, 31},  {9, 40, 128},   {7, 100, 64},
                                     {65, 1100, 3}, {6, 2500, 10}, {3, 600, 4096}, {4, 20, 255}};
+
+/// The gradient of a transposed weight.
+void weight_gradient(const CsrView& x, const Numbers& dy, std::int64_t dy_stride, std::int64_t n_out,
+                     Numbers& dweight, std::int64_t dweight_stride) {
+  const kernel::CsrTransposed by_gene(x);
+  kernel::sparse_linear({.x = by_gene.view(), .weight = dy.data(), .weight_stride = dy_stride, .n_out = n_out},
+                        dweight.data(), dweight_stride);
+}
 
 std::vector<std::int64_t> some_index(std::int64_t rows, std::int64_t n_categories) {
   std::vector<std::int64_t> index(rows);
@@ -125,7 +134,7 @@ TEST(SparseLinearWeightGradient, EqualsItsTwinInFloat64) {
       const Numbers dy(rows * n_out, "dy");
       Numbers dweight(genes * n_out);
       for (std::int64_t i = 0; i < dweight.size(); ++i) dweight[i] = 42;
-      kernel::sparse_linear_weight_gradient(x.view(), dy.data(), n_out, n_out, dweight.data(), n_out);
+      weight_gradient(x.view(), dy, n_out, n_out, dweight, n_out);
       const auto dy64 = dy.doubles();
       std::vector<double> expected(genes * n_out);
       kernel::plain::sparse_linear_weight_gradient<double>(x.view(), dy64.data(), n_out, n_out, expected.data(),
@@ -140,7 +149,7 @@ TEST(SparseLinearWeightGradient, LeavesThePlaceBetweenItsRowsAlone) {
   const Numbers dy(40 * 8, "dy");
   Numbers dweight(70 * 6);
   for (std::int64_t i = 0; i < dweight.size(); ++i) dweight[i] = 42;
-  kernel::sparse_linear_weight_gradient(x.view(), dy.data(), 8, 5, dweight.data(), 6);
+  weight_gradient(x.view(), dy, 8, 5, dweight, 6);
   for (std::int64_t g = 0; g < 70; ++g) EXPECT_EQ(dweight[g * 6 + 5], 42);
 }
 
@@ -204,9 +213,9 @@ TEST(SparseLinear, HasTheSameBitsForAnyThreadCount) {
     return y;
   });
   testing::expect_same_bits_for_any_thread_count([&] {
-    std::vector<float> dweight(3000 * 20);
-    kernel::sparse_linear_weight_gradient(x.view(), dy.data(), 20, 20, dweight.data(), 20);
-    return dweight;
+    Numbers dweight(3000 * 20);
+    weight_gradient(x.view(), dy, 20, 20, dweight, 20);
+    return dweight.floats();
   });
 }
 

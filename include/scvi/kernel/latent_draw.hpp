@@ -10,16 +10,21 @@ struct LatentDraw {
   at::Tensor kl;  ///< (cells) KL(Normal(mean, variance) || prior), summed over the dimensions, in nats
 };
 
-/// Both in one operation, differentiable in mean and raw_variance; the variance is exp(raw_variance) +
-/// variance_floor.
-/// @param mean,raw_variance,noise (cells, n_latent)
-/// @param prior_mean,prior_variance (cells, 1), for every dimension; both undefined for Normal(0, 1)
-/// @pre can_fuse_latent_draw() of the same
-LatentDraw latent_draw(const at::Tensor& mean, const at::Tensor& raw_variance, const at::Tensor& noise,
-                       double variance_floor, const at::Tensor& prior_mean, const at::Tensor& prior_variance);
+/// The heads of an encoder, and what is drawn against.
+struct LatentHeads {
+  at::Tensor mean_weight, mean_bias;          ///< (n_latent, hidden), (n_latent)
+  at::Tensor variance_weight, variance_bias;  ///< the same; variance = exp(head) + variance_floor
+  double variance_floor = 0;
+  at::Tensor prior_mean = {}, prior_variance = {};  ///< (cells, 1), for every dimension; undefined: Normal(0, 1)
+};
 
 /// Whether settings() ask for the fused road and everything is contiguous float32 on the CPU.
-bool can_fuse_latent_draw(const at::Tensor& mean, const at::Tensor& raw_variance, const at::Tensor& prior_mean,
-                          const at::Tensor& prior_variance);
+bool can_fuse(const at::Tensor& hidden, const LatentHeads& heads);
+
+/// Heads, draw and divergence in one operation, differentiable in `hidden`, weights and biases.
+/// @param hidden (cells, hidden)
+/// @param noise (cells, n_latent)
+/// @pre can_fuse(hidden, heads)
+LatentDraw latent_draw(const at::Tensor& hidden, const LatentHeads& heads, const at::Tensor& noise);
 
 }  // namespace scvi::kernel

@@ -5,12 +5,17 @@
 
 #include "scvi/kernel/fused_adam.hpp"
 #include "scvi/kernel/latent_sample.hpp"
+#include "scvi/kernel/matrix_product.hpp"
 #include "scvi/kernel/norm_relu_dropout.hpp"
 #include "scvi/kernel/sparse_linear.hpp"
 
 /// The layer kernels as plain loops, one number at a time, for float and double: what the fast ones are held against.
 /// Arguments and results are those of the functions of the same names.
 namespace scvi::kernel::plain {
+
+template <class T>
+void matrix_product(const MatrixView<const T>& a, const MatrixView<const T>& b, const T* bias,
+                    const MatrixView<T>& out);
 
 template <class T>
 void sparse_linear(const SparseLinear<T>& layer, T* y, std::int64_t y_stride);

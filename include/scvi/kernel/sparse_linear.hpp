@@ -27,16 +27,12 @@ struct SparseLinear {
   std::span<const CategoryRows<T>> categories = {};
 };
 
-/// Writes y (rows, n_out). Each element is one sum in the order bias, categories, genes, in float32, so the bits do
-/// not depend on the number of threads, nor on which other rows are there.
+/// Writes y (rows, n_out). The gradient of the transposed weight, dW = x^T dy, is such a layer, too: of the rows of
+/// CsrTransposed(x) on the "weight" dy. Each element is one sum in the order bias, categories, genes, in float32, so
+/// the bits do not depend on the number of threads, nor on which other rows are there.
 /// @param y_stride numbers from one row of y to the next, at least n_out
-void sparse_linear(const SparseLinear<float>& layer, float* y, std::int64_t y_stride);
-
-/// Writes the gradient of the transposed weight, dW = x^T dy, (n_in, n_out), whole: a gene that no row holds gets
-/// zeros. Each element is one sum over the rows in their order.
-/// @param dy (rows, n_out), `dy_stride` numbers from row to row
-void sparse_linear_weight_gradient(const CsrView& x, const float* dy, std::int64_t dy_stride, std::int64_t n_out,
-                                   float* dweight, std::int64_t dweight_stride);
+/// @return whether all of y is finite
+bool sparse_linear(const SparseLinear<float>& layer, float* y, std::int64_t y_stride);
 
 /// Writes the gradient of a category's rows, (n_categories, n_out): row c is the sum of the rows of dy whose index is
 /// c, in their order.

@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "scvi/kernel/csr_transposed.hpp"
 #include "scvi/kernel/csr_view.hpp"
 
 namespace scvi::kernel {
@@ -16,6 +17,13 @@ namespace scvi::kernel {
 struct SparseRows {
   CsrView view{};
   std::shared_ptr<const void> owner{};  ///< of the memory behind the view
+  /// The same by columns: of use to all layers that read the rows, and made when the first one asks transposed().
+  std::shared_ptr<std::optional<CsrTransposed>> by_columns = std::make_shared<std::optional<CsrTransposed>>();
+
+  CsrView transposed() const {
+    if (!*by_columns) by_columns->emplace(view);
+    return (*by_columns)->view();
+  }
 
   std::int64_t n_entries() const { return view.n_rows == 0 ? 0 : view.indptr[view.n_rows] - view.indptr[0]; }
 };

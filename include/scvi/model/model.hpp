@@ -21,7 +21,7 @@ namespace scvi {
 struct Elbo {
   at::Tensor reconstruction;  ///< (cells) what is not weighted by the KL warm-up: for VAE, -log p(x) plus KL of l
   at::Tensor kl_local;        ///< (cells) what is: for VAE, KL of z
-  at::Tensor kl_global;       ///< scalar, of variables that all cells share; 0 for most models
+  at::Tensor kl_global = {};  ///< scalar, of variables that all cells share; undefined where there are none
 };
 
 /// All that a forward pass computes on the way; what a model lacks stays undefined. With n_samples > 1 the sampled

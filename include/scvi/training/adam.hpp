@@ -10,6 +10,7 @@
 
 #include "scvi/io/torch_archive.hpp"
 #include "scvi/kernel/adam.hpp"
+#include "scvi/kernel/finite_gradients.hpp"
 
 namespace scvi {
 
@@ -21,6 +22,8 @@ class Adam {
 
   /// Removes the gradients, so that the next ones need not be added to anything.
   void zero_grad();
+  /// Whether those that are there hold neither NaN nor infinity.
+  bool gradients_are_finite(const kernel::FiniteGradients& seen) const;
   void step();
   double lr() const { return settings_.lr; }
   void set_lr(double lr) { settings_.lr = lr; }

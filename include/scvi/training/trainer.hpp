@@ -17,6 +17,7 @@
 #include "scvi/posterior/metrics.hpp"
 #include "scvi/posterior/posterior.hpp"
 #include "scvi/training/adam.hpp"
+#include "scvi/training/buffer_backup.hpp"
 #include "scvi/training/early_stopping.hpp"
 #include "scvi/training/history.hpp"
 
@@ -145,7 +146,6 @@ class Trainer {
                           std::vector<std::pair<std::string, double>>& found);
   void handle_non_finite(const MiniBatch& batch, double loss);
   std::string first_non_finite_cell(const MiniBatch& batch) const;
-  bool gradients_are_finite() const;
   void report(double seconds, std::int64_t n_minibatches);
   void maybe_checkpoint();
   std::string full_fingerprint() const;
@@ -159,6 +159,7 @@ class Trainer {
   std::unique_ptr<Posterior> validation_set_;
   TrainOptions train_options_;
   std::unique_ptr<Adam> optimizer_;
+  BufferBackup buffers_;
   EarlyStopping early_stopping_;
   History history_;
   Position progress_;

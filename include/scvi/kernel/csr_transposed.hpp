@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "scvi/kernel/csr_view.hpp"
+
+namespace scvi::kernel {
+
+/// Sparse rows seen by their columns, in memory of its own: row c of view() holds the entries of column c of x, in
+/// the order of their rows.
+class CsrTransposed {
+ public:
+  explicit CsrTransposed(const CsrView& x);
+  CsrView view() const;
+
+ private:
+  /// Columns [begin, end): where their entries begin in each row of x, and how many each column has.
+  void count(const CsrView& x, std::int64_t begin, std::int64_t end);
+  void place(const CsrView& x, std::int64_t begin, std::int64_t end);
+
+  std::int64_t n_rows_ = 0;
+  std::int64_t n_columns_ = 0;
+  std::vector<std::int64_t> indptr_;
+  std::vector<std::int32_t> indices_;
+  std::vector<float> values_;
+};
+
+}  // namespace scvi::kernel

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+
+namespace scvi::kernel {
+
+/// A matrix in somebody else's memory. Any strides do; numbers that lie side by side along one of the sides are read
+/// and written faster.
+template <class T>
+struct MatrixView {
+  T* data = nullptr;
+  std::int64_t n_rows = 0;
+  std::int64_t n_columns = 0;
+  std::int64_t row_stride = 0;     ///< numbers from one row to the next
+  std::int64_t column_stride = 1;  ///< numbers from one column to the next
+
+  MatrixView transposed() const { return {data, n_columns, n_rows, column_stride, row_stride}; }
+  MatrixView rows(std::int64_t begin, std::int64_t end) const {
+    return {data + begin * row_stride, end - begin, n_columns, row_stride, column_stride};
+  }
+  MatrixView columns(std::int64_t begin, std::int64_t end) const {
+    return {data + begin * column_stride, n_rows, end - begin, row_stride, column_stride};
+  }
+};
+
+/// Writes out = a b + bias, (m, k) times (k, n), every row getting the bias. Sums run along k in float32, cut and
+/// grouped by the sizes alone, so the bits do not depend on the number of threads.
+/// @param bias (n), or null for none
+/// @return whether all results are finite
+/// @pre the sizes match, and `out` shares no memory with the others
+bool matrix_product(const MatrixView<const float>& a, const MatrixView<const float>& b, const float* bias,
+                    const MatrixView<float>& out);
+
+}  // namespace scvi::kernel

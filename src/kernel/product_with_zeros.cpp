@@ -1,0 +1,221 @@
+#include "product_with_zeros.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <vector>
+
+#include "fetcher.hpp"
+#include "float_array.hpp"
+#include "scvi/core/parallel.hpp"
+#include "simd_targets.hpp"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "product_with_zeros.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "pack_inl.hpp"
+
+#ifndef SCVI_KERNEL_NONZERO_TERMS
+#define SCVI_KERNEL_NONZERO_TERMS
+namespace scvi::kernel {
+
+/// Of the next strip, fetched at each row of this one.
+constexpr std::int64_t kLinesPerRow = 5;
+/// So many rows of the other factor, a strip wide, fit into the first-level cache.
+constexpr std::int64_t kTermsPerPass = 128;
+
+/// The numbers of a factor that are not zero.
+struct NonzeroTerms {
+  explicit NonzeroTerms(const MatrixView<const float>& a)
+      : n_rows(a.n_rows),
+        n_terms(a.n_columns),
+        n_passes((a.n_columns + kTermsPerPass - 1) / kTermsPerPass),
+        counts(static_cast<std::size_t>(n_rows * n_passes)),
+        terms(static_cast<std::size_t>(n_rows * n_passes * kTermsPerPass)),
+        values(float_array(n_rows * n_passes * kTermsPerPass)) {}
+
+  /// Where those of a row begin that a pass takes; there is room for all of them.
+  std::int64_t place(std::int64_t row, std::int64_t pass) const { return (pass * n_rows + row) * kTermsPerPass; }
+
+  std::int64_t n_rows, n_terms, n_passes;
+  std::vector<std::int32_t> counts;  ///< (n_passes, n_rows)
+  std::vector<std::int32_t> terms;   ///< counted from the first of a pass
+  FloatArray values;
+  std::int64_t n = 0;  ///< in all
+};
+
+}  // namespace scvi::kernel
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace scvi::kernel::HWY_NAMESPACE {
+namespace {
+
+constexpr hn::ScalableTag<float> kTag{};
+constexpr std::int64_t kN = HWY_LANES(float);
+using V = hn::Vec<decltype(kTag)>;
+constexpr int kStripVectors = 4;
+constexpr std::int64_t kStrip = kStripVectors * kN;
+
+/// @pre the numbers of a row lie side by side
+void collect_nonzeros(const MatrixView<const float>& a, NonzeroTerms& found) {
+  for (std::int64_t pass = 0; pass < found.n_passes; ++pass) {
+    const std::int64_t begin = pass * kTermsPerPass;
+    const std::int64_t end = std::min(begin + kTermsPerPass, a.n_columns);
+    for (std::int64_t row = 0; row < a.n_rows; ++row) {
+      const float* from = a.data + row * a.row_stride;
+      std::int32_t* terms = found.terms.data() + found.place(row, pass);
+      float* values = found.values.get() + found.place(row, pass);
+      std::int32_t n = 0;
+      // Written in any case, it stays if it counts.
+      for (std::int64_t k = begin; k < end; ++k) {
+        terms[n] = static_cast<std::int32_t>(k - begin);
+        values[n] = from[k];
+        n += from[k] != 0 ? 1 : 0;
+      }
+      found.counts[static_cast<std::size_t>(pass * found.n_rows + row)] = n;
+      found.n += n;
+    }
+  }
+}
+
+/// A row of a strip: sums start from `from`, or from zero. @param zeros no longer so if a sum is not finite
+HWY_INLINE void add_row(const std::int32_t* HWY_RESTRICT terms, const float* HWY_RESTRICT values, std::int32_t n,
+                        const float* HWY_RESTRICT panel, const float* from, float* out, V& zeros) {
+  V sums[kStripVectors];
+  for (int v = 0; v < kStripVectors; ++v) sums[v] = from == nullptr ? hn::Zero(kTag) : hn::LoadU(kTag, from + v * kN);
+  for (std::int32_t i = 0; i < n; ++i) {
+    const float* HWY_RESTRICT row = panel + terms[i] * kStrip;
+    const auto value = hn::Set(kTag, values[i]);
+    for (int v = 0; v < kStripVectors; ++v) sums[v] = hn::MulAdd(value, hn::Load(kTag, row + v * kN), sums[v]);
+  }
+  for (int v = 0; v < kStripVectors; ++v) {
+    hn::StoreU(sums[v], kTag, out + v * kN);
+    zeros = hn::MulAdd(sums[v], hn::Zero(kTag), zeros);
+  }
+}
+
+/// Columns [begin, end) of the result.
+class Strips {
+ public:
+  Strips(const NonzeroTerms& a, const MatrixView<const float>& b, const float* bias, const MatrixView<float>& out)
+      : a_(a), b_(b), bias_(bias), out_(out), panel_(float_array(kTermsPerPass * kStrip)) {}
+
+  /// @return whether all results are finite
+  bool run(std::int64_t begin, std::int64_t end) {
+    bool finite = true;
+    for (; begin < end; begin += kStrip) finite &= run_strip(begin, std::min(begin + kStrip, end));
+    return finite;
+  }
+
+ private:
+  bool run_strip(std::int64_t begin, std::int64_t end) {
+    const std::int64_t next = std::min(end + kStrip, out_.n_columns);
+    Fetcher<0> factor(b_.columns(end, next));
+    Fetcher<1> result(out_.columns(end, next));
+    const bool direct = out_.column_stride == 1 && end - begin == kStrip;
+    if (!direct && strip_ == nullptr) strip_ = float_array(a_.n_rows * kStrip);
+    float* const rows = direct ? out_.data + begin : strip_.get();
+    const std::int64_t stride = direct ? out_.row_stride : kStrip;
+    float bias[kStrip] = {};
+    if (bias_ != nullptr) std::copy(bias_ + begin, bias_ + end, bias);
+    auto zeros = hn::Zero(kTag);
+    for (std::int64_t pass = 0; pass < a_.n_passes; ++pass) {
+      const std::int64_t term = pass * kTermsPerPass;
+      pack_panel(b_.rows(term, std::min(term + kTermsPerPass, a_.n_terms)).columns(begin, end), kStrip, panel_.get());
+      for (std::int64_t row = 0; row < a_.n_rows; ++row) {
+        const std::int64_t place = a_.place(row, pass);
+        float* const sums = rows + row * stride;
+        factor.fetch(kLinesPerRow);
+        result.fetch(kLinesPerRow);
+        const float* const from = pass > 0 ? sums : bias_ != nullptr ? bias : nullptr;
+        add_row(a_.terms.data() + place, a_.values.get() + place,
+                a_.counts[static_cast<std::size_t>(pass * a_.n_rows + row)], panel_.get(), from, sums, zeros);
+      }
+    }
+    if (!direct) hand_over(out_.columns(begin, end));
+    return hn::AllTrue(kTag, hn::Eq(zeros, hn::Zero(kTag)));
+  }
+
+  void hand_over(const MatrixView<float>& out) const {
+    if (out.row_stride == 1)
+      return transpose(strip_.get(), kStrip, out.n_rows, out.n_columns, out.data, out.column_stride);
+    for (std::int64_t row = 0; row < out.n_rows; ++row) {
+      for (std::int64_t j = 0; j < out.n_columns; ++j)
+        out.data[row * out.row_stride + j * out.column_stride] = strip_[static_cast<std::size_t>(row * kStrip + j)];
+    }
+  }
+
+  const NonzeroTerms& a_;
+  const MatrixView<const float>& b_;
+  const float* bias_;
+  const MatrixView<float>& out_;
+  FloatArray panel_;
+  FloatArray strip_;
+};
+
+void transpose_factor(const MatrixView<const float>& a, float* out) {
+  transpose(a.data, a.column_stride, a.n_columns, a.n_rows, out, a.n_columns);
+}
+
+bool run_strips(const NonzeroTerms& a, const MatrixView<const float>& b, const float* bias,
+                const MatrixView<float>& out, std::int64_t begin, std::int64_t end) {
+  return Strips(a, b, bias, out).run(begin, end);
+}
+
+}  // namespace
+}  // namespace scvi::kernel::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace scvi::kernel {
+namespace {
+
+HWY_EXPORT(collect_nonzeros);
+HWY_EXPORT(transpose_factor);
+HWY_EXPORT(run_strips);
+
+/// Columns of the result that make it worth looking through a factor.
+constexpr std::int64_t kLeastColumns = 256;
+/// Up to this share of numbers that are not zero it is quicker to skip the others.
+constexpr double kLargestShare = 0.65;
+/// A multiple of every strip.
+constexpr std::int64_t kColumnsPerChunk = 128;
+
+bool has_zeros(const MatrixView<const float>& a) {
+  std::int64_t n = 0;
+  for (std::int64_t row = 0; row < a.n_rows; ++row) {
+    const float* number = a.data + row * a.row_stride;
+    for (std::int64_t k = 0; k < a.n_columns; ++k) n += number[k * a.column_stride] != 0 ? 1 : 0;
+  }
+  return static_cast<double>(n) <= kLargestShare * static_cast<double>(a.n_rows * a.n_columns);
+}
+
+}  // namespace
+
+std::optional<bool> product_with_zeros(const MatrixView<const float>& a, const MatrixView<const float>& b,
+                                       const float* bias, const MatrixView<float>& out) {
+  const auto side_by_side = [](const auto& matrix) { return matrix.row_stride == 1 || matrix.column_stride == 1; };
+  if (out.n_rows > out.n_columns && bias == nullptr)
+    return product_with_zeros(b.transposed(), a.transposed(), nullptr, out.transposed());
+  if (out.n_columns < std::max(kLeastColumns, out.n_rows) || !side_by_side(a) || !side_by_side(b)) return {};
+  MatrixView<const float> rows = a;
+  FloatArray memory;
+  if (a.column_stride != 1) {
+    memory = float_array(a.n_rows * a.n_columns);
+    HWY_DYNAMIC_DISPATCH(transpose_factor)(a, memory.get());
+    rows = {memory.get(), a.n_rows, a.n_columns, a.n_columns, 1};
+  }
+  if (!has_zeros(rows)) return {};
+  NonzeroTerms nonzeros(rows);
+  HWY_DYNAMIC_DISPATCH(collect_nonzeros)(rows, nonzeros);
+  std::atomic<bool> finite = true;
+  parallel_for(out.n_columns, kColumnsPerChunk, [&](std::int64_t begin, std::int64_t end) {
+    if (!HWY_DYNAMIC_DISPATCH(run_strips)(nonzeros, b, bias, out, begin, end)) finite = false;
+  });
+  return finite;
+}
+
+}  // namespace scvi::kernel
+#endif
