@@ -399,8 +399,32 @@ std::vector<std::int64_t> CountStore::begin_plan(std::span<const std::int64_t> c
     const std::int64_t block = cell / block_cells_;
     if (n_promised[static_cast<std::size_t>(block)]++ == 0) blocks.push_back(block);
   }
+  keep_early(blocks);
   for (const std::int64_t block : blocks) set_promised(block, n_promised[static_cast<std::size_t>(block)]);
   return blocks;
+}
+
+/// Gives up what an earlier plan has left unless it is needed soon: once promised it would take the room of what is
+/// needed first until its own turn comes.
+void CountStore::keep_early(const std::vector<std::int64_t>& blocks) const {
+  std::vector<bool> is_early(slots_.size(), false);
+  std::size_t bytes = 0;
+  for (const std::int64_t block : blocks) {
+    bytes += block_bytes_[static_cast<std::size_t>(block)];
+    if (bytes > options_.cache_bytes) break;
+    is_early[static_cast<std::size_t>(block)] = true;
+  }
+  for (auto at = idle_.begin(); at != idle_.end();) {
+    const auto block = static_cast<std::size_t>(*at);
+    if (is_early[block]) {
+      ++at;
+      continue;
+    }
+    slots_[block].counts.reset();
+    held_bytes_ -= block_bytes_[block];
+    idle_bytes_ -= block_bytes_[block];
+    at = idle_.erase(at);
+  }
 }
 
 void CountStore::read_ahead(const std::vector<std::int64_t>& blocks) const {

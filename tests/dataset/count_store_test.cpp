@@ -133,6 +133,28 @@ TEST(CountStore, ReadsEachBlockOnceWhereAPlanIsFollowedAndWindowsFit) {
   EXPECT_EQ(watch->n_reads, 100);
 }
 
+TEST(CountStore, WhatOnePlanLeavesTakesNoRoomFromTheNext) {
+  const testing::WithThreads limit(2);
+  const CountMatrix counts = some_counts(1000);
+  const auto watch = std::make_shared<Watch>();
+  const CountMatrix stored = on_disk(counts, {.cache_bytes = 20000, .block_cells = 10}, watch);
+  // The blocks that are held when the first plan ends are the last that the second asks for.
+  Numbers order;
+  RandomStream random(1, "order");
+  const std::int64_t size = stored.store()->windows().window_blocks * 10;
+  for (std::int64_t first = 0; first < 1000; first += size) {
+    for (const std::int64_t at : random.permutation(std::min(size, 1000 - first))) order.push_back(first + at);
+  }
+  for (int pass = 0; pass < 2; ++pass) {
+    const CountPlan plan(stored.store(), order);
+    io::CsrBlock rows;
+    for (std::size_t first = 0; first < order.size(); first += 8) {
+      stored.gather_csr(Numbers(order.begin() + first, order.begin() + first + 8), rows);
+    }
+  }
+  EXPECT_LE(watch->n_reads, 200);
+}
+
 TEST(CountStore, WindowsTakeHalfTheMemoryAndBlocksShrinkBeforeWindowsHoldFew) {
   const CountMatrix counts = some_counts(4000);
   const auto windows = [&](std::size_t cache) { return on_disk(counts, {.cache_bytes = cache}).store()->windows(); };
