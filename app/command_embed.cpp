@@ -63,6 +63,7 @@ int embed(const Arguments& arguments) {
   const std::int64_t memory = parse_memory(options.memory);
   // Refuse what cannot be written before the work, not after.
   { const AtomicFile probe(options.output, overwrite_of(options.force)); }
+  const c10::Device device = device_of(options.device);
   SavedModel saved = load_model(options.run);
   const bool layer_given = app.count("--layer") > 0;
   const auto dataset = load_for_model(open_for_model(options.data, saved, options.reading, layer_given), saved,
@@ -72,7 +73,7 @@ int embed(const Arguments& arguments) {
                                        .memory = memory,
                                        .batch_size = options.batch_size,
                                        .result_bytes_per_cell = result_bytes_per_cell(*saved.model)});
-  saved.model->to(device_of(options.device));
+  saved.model->to(device);
   auto posterior = Posterior::of_all_cells(saved.model, dataset,
                                            {.batch_size = options.batch_size, .seed = options.seed, .name = "embed"});
   const auto progress = make_terminal_progress(!options.common.no_progress);

@@ -182,6 +182,7 @@ int evaluate(const Arguments& arguments) {
     const AtomicFile probe(options.json_path, overwrite_of(options.force));
   }
   const std::int64_t memory = parse_memory(options.memory);
+  const c10::Device device = device_of(options.device);
   SavedModel saved = load_model(options.run);
   io::CountFile file = open_for_model(options.data, saved, options.reading, app.count("--layer") > 0);
   const CellsOfFile cells = cells_of(file, options.split_key);
@@ -191,7 +192,7 @@ int evaluate(const Arguments& arguments) {
                                        .keep_attributes = false,
                                        .memory = memory,
                                        .batch_size = options.batch_size});
-  saved.model->to(device_of(options.device));
+  saved.model->to(device);
 
   Sets sets = sets_of(options, saved, cells, *dataset);
   if (dataset->X().store()) {

@@ -343,6 +343,7 @@ TrainingDescription describe_training(const TrainCommand& command, const Trainer
       {"kl_warmup_epochs", command.kl_warmup_epochs},
       {"kl_warmup_iterations", command.kl_warmup_iterations},
       {"seed", std::to_string(command.seed)},
+      {"device", trainer.model().device().str()},
       {"gene_selection", command.n_top_genes > 0 ? command.gene_selection : "all"},
       {"seconds", std::to_string(static_cast<std::int64_t>(trainer.training_seconds()))},
   };
@@ -442,7 +443,8 @@ int train(const Arguments& given) {
   saved.data.validation_rows = rows_of(split.validation, *dataset);
   log_info("training " + spec.name + " on " + with_thousands(std::ssize(split.train)) + " cells (" +
            with_thousands(std::ssize(split.test)) + " test, " + with_thousands(std::ssize(split.validation)) +
-           " validation), " + std::to_string(effective_threads()) + " threads");
+           " validation), " + (device.is_cpu() ? "" : "on " + device.str() + ", ") +
+           std::to_string(effective_threads()) + " threads");
 
   const auto progress = make_terminal_progress(!command.common.no_progress);
   command.train.progress = progress.get();
@@ -462,8 +464,8 @@ int train(const Arguments& given) {
                    " --output " + command.output + " --resume`";
     throw Interrupted(fault);
   }
-  saved.model->to(c10::Device(c10::kCPU));
   saved.training = describe_training(command, trainer);
+  saved.model->to(c10::Device(c10::kCPU));
   folder->finish(saved, trainer.history());
   const auto last = [&](const char* series) { return trainer.history().last(series); };
   std::string line = "wrote " + command.output + " after " + std::to_string(trainer.epoch()) + " epochs";

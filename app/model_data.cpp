@@ -6,6 +6,8 @@
 #include <c10/util/Exception.h>
 
 #include <algorithm>
+#include <charconv>
+#include <optional>
 
 #include "scvi/core/error.hpp"
 #include "scvi/core/logging.hpp"
@@ -35,22 +37,61 @@ std::vector<std::int64_t> as_model_numbers(const std::vector<std::int64_t>& indi
   return result;
 }
 
+/// Of "cuda:7", 7; of a name without a number, 0; nothing when it names no device.
+std::optional<int> gpu_number(const std::string& name) {
+  if (name == "cuda") return 0;
+  const std::string prefix = "cuda:";
+  if (!name.starts_with(prefix)) return std::nullopt;
+  int number = 0;
+  const char* end = name.data() + name.size();
+  const auto [rest, error] = std::from_chars(name.data() + prefix.size(), end, number);
+  // LibTorch counts devices in eight bits.
+  if (error != std::errc() || rest != end || number < 0 || number > 127) return std::nullopt;
+  return number;
+}
+
+/// What a user can do about memory that was not to be had.
+[[noreturn]] void refuse_for_memory(const std::string& text) {
+  const std::string gpu = "CUDA out of memory. ";
+  const std::string remedy = "use a smaller --batch-size or fewer genes";
+  if (!text.starts_with(gpu)) {
+    throw InputError({.problem = text.substr(0, text.find('\n')), .field = "memory", .remedy = remedy});
+  }
+  // What was asked for and what there is, without the advice to programmers behind it.
+  const std::size_t end = std::min(text.find(". Including"), text.find('\n'));
+  throw InputError({.problem = "is out of memory (" + text.substr(gpu.size(), end - gpu.size()) + ")",
+                    .field = "the GPU",
+                    .remedy = remedy + ", or --device cpu"});
+}
+
 }  // namespace
 
 void add_device_option(CLI::App& app, std::string& device) {
-  app.add_option("--device", device, "cpu, cuda, or auto: a GPU where there is one")
-      ->check(one_of({"auto", "cpu", "cuda"}))
+  app.add_option("--device", device, "cpu, cuda (or cuda:1 and so on), or auto: a GPU where there is one")
+      ->check(CLI::Validator(
+          [](std::string& text) {
+            const bool known = text == "auto" || text == "cpu" || gpu_number(text).has_value();
+            return known ? std::string() : "is '" + text + "', but must be auto, cpu, cuda or cuda:NUMBER";
+          },
+          ""))
       ->capture_default_str();
 }
 
 c10::Device device_of(const std::string& name) {
-  const bool has_gpu = at::hasCUDA();
-  if (name == "cuda" && !has_gpu) {
-    throw InputError({.problem = "is cuda, but there is no usable GPU",
+  const auto n_gpus = static_cast<std::int64_t>(at::getNumGPUs());
+  if (name == "cpu" || (name == "auto" && n_gpus == 0)) return c10::Device(c10::kCPU);
+  const int number = gpu_number(name).value_or(0);
+  if (n_gpus == 0) {
+    throw InputError({.problem = "is " + name + ", but there is no usable GPU",
                       .field = "--device",
-                      .remedy = "use --device cpu, or a LibTorch built for CUDA"});
+                      .remedy = "use --device cpu, or a LibTorch built for CUDA on a machine with a GPU"});
   }
-  return c10::Device(name == "cpu" || !has_gpu ? c10::kCPU : c10::kCUDA);
+  if (number >= n_gpus) {
+    throw InputError({.problem = "is " + name + ", but the last GPU is cuda:" + std::to_string(n_gpus - 1),
+                      .field = "--device",
+                      .remedy = "use cuda:0" + (n_gpus > 1 ? " to cuda:" + std::to_string(n_gpus - 1) : "")});
+  }
+  return c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(number));
 }
 
 const io::Column& split_column(const io::CountFile& file, const std::string& key) {
@@ -131,12 +172,13 @@ std::shared_ptr<GeneExpressionDataset> load_for_model(io::CountFile file, const 
 int with_plain_errors(int (*work)(const Arguments&), const Arguments& arguments) {
   try {
     return work(arguments);
+  } catch (const c10::OutOfMemoryError& error) {
+    refuse_for_memory(error.what_without_backtrace());
   } catch (const c10::Error& error) {
     const std::string text = error.what_without_backtrace();
-    if (text.find("memory") != std::string::npos) {
-      throw InputError({.problem = text.substr(0, text.find('\n')),
-                        .field = "memory",
-                        .remedy = "use a smaller --batch-size or fewer genes"});
+    // The allocator of the CPU, and CUDA itself where LibTorch's allocator was not asked.
+    for (const char* sign : {"can't allocate memory", "not enough memory", "out of memory"}) {
+      if (text.find(sign) != std::string::npos) refuse_for_memory(text);
     }
     throw std::runtime_error(text);
   }

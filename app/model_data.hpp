@@ -23,7 +23,7 @@ inline constexpr std::int64_t kCellsWorthReporting = 20000;
 
 /// Adds --device.
 void add_device_option(CLI::App& app, std::string& device);
-/// "auto" is a GPU where there is one. @throws InputError when a GPU is asked for and there is none
+/// "auto" is the first GPU where there is one. @throws InputError when a GPU is asked for that is not there
 c10::Device device_of(const std::string& name);
 
 /// The obs column that says train, test or validation for each cell.

@@ -30,7 +30,9 @@ add_library(scvi_torch INTERFACE)
 # Foreign headers: their warnings are not ours.
 target_include_directories(scvi_torch SYSTEM INTERFACE
   ${SCVI_TORCH_INCLUDE_DIR} ${SCVI_TORCH_INCLUDE_DIR}/torch/csrc/api/include)
+# The library of C++ goes first: LibTorch as PyPI has it (seen in 2.11) exports pieces of std::filesystem of its own, which
+# crash when they are found before the real ones.
 # libtorch itself holds no symbol that we use, but it brings in the GPU's part where there is one.
-target_link_libraries(scvi_torch INTERFACE
+target_link_libraries(scvi_torch INTERFACE stdc++
   "-Wl,--push-state,--no-as-needed" ${SCVI_TORCH_torch_LIBRARY} "-Wl,--pop-state"
   ${SCVI_TORCH_torch_cpu_LIBRARY} ${SCVI_TORCH_c10_LIBRARY})

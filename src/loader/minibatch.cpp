@@ -87,7 +87,8 @@ const CountMatrix& counts_of(const GeneExpressionDataset& dataset, const std::st
 
 CountTensor gather_counts(const CountMatrix& counts, std::span<const std::int64_t> cells,
                           const MiniBatchOptions& options, CountTensor::Memory memory) {
-  if (counts.is_sparse() && !options.dense) {
+  // Only kernels on the CPU take sparse rows; for a GPU whoever makes minibatches ahead makes them dense, too.
+  if (counts.is_sparse() && !options.dense && options.device.is_cpu()) {
     counts.gather_csr(cells, memory.rows);
     return CountTensor(std::move(memory.rows), counts.n_genes(), options.device, std::move(memory.dense));
   }

@@ -91,7 +91,7 @@ void check(const VaeOptions& options) {
 
 /// Columns of px_r (genes, n) chosen by index: (cells, genes).
 at::Tensor chosen_columns(const at::Tensor& px_r, const at::Tensor& index) {
-  return px_r.t().index_select(0, index.reshape(-1));
+  return rows_of_categories(px_r.t(), index);
 }
 
 }  // namespace

@@ -58,7 +58,7 @@ at::Tensor DecoderSCVI::nll(const at::Tensor& z, const at::Tensor& library, cons
   const at::Tensor mean = at::exp(library) * at::softmax(px_scale_decoder_->forward(px), -1);
   if (counts.likelihood == CountLikelihood::poisson) return -Poisson{mean}.log_prob(x.dense()).sum(-1);
   at::Tensor log_theta = has_own_r ? px_r_decoder_->forward(px) : counts.log_theta;
-  if (counts.category.defined()) log_theta = log_theta.index_select(0, counts.category.reshape(-1));
+  if (counts.category.defined()) log_theta = rows_of_categories(log_theta, counts.category);
   const at::Tensor theta = at::exp(log_theta);
   if (!has_dropout) return -NegativeBinomial{mean, theta}.log_prob(x.dense()).sum(-1);
   const at::Tensor dropout = px_dropout_decoder_->forward(px);

@@ -152,7 +152,7 @@ at::Tensor FCLayers::linear_with_categories(const LinearLayer& linear, const at:
     const at::Tensor weight = linear.weight.narrow(1, column, n);
     const bool is_one_hot = categories[i].size(1) == n;
     y = y + (is_one_hot ? kernel::linear(categories[i].to(weight.scalar_type()), weight, at::Tensor())
-                        : weight.t().index_select(0, categories[i].reshape(-1)));
+                        : rows_of_categories(weight.t(), categories[i]));
     column += n;
   }
   return y;
@@ -171,6 +171,10 @@ at::Tensor one_hot(const at::Tensor& index, std::int64_t n) {
         {.problem = "holds a category outside 0.." + std::to_string(n - 1), .field = "a category index"});
   }
   return at::zeros({flat.size(0), n}, flat.options().dtype(at::kFloat)).scatter_(1, flat, 1);
+}
+
+at::Tensor rows_of_categories(const at::Tensor& table, const at::Tensor& index) {
+  return at::embedding(table, index.reshape(-1));
 }
 
 }  // namespace scvi

@@ -2,8 +2,9 @@
 
 #include <ATen/ATen.h>
 
-#include <algorithm>
+#include <cmath>
 #include <map>
+#include <vector>
 
 #include "scvi/core/error.hpp"
 #include "scvi/model/model.hpp"
@@ -29,10 +30,18 @@ void Adam::zero_grad() {
 
 bool Adam::gradients_are_finite(const kernel::FiniteGradients& seen) const {
   at::NoGradGuard no_grad;
-  return std::all_of(slots_.begin(), slots_.end(), [&](const Slot& slot) {
+  std::vector<at::Tensor> sums;
+  for (const Slot& slot : slots_) {
     const at::Tensor& gradient = slot.parameter.grad();
-    return !gradient.defined() || seen.all_finite(gradient);
-  });
+    if (!gradient.defined()) continue;
+    if (gradient.is_cuda()) {
+      sums.push_back(gradient.sum());
+    } else if (!seen.all_finite(gradient)) {
+      return false;
+    }
+  }
+  // A GPU is waited for once, not once for each parameter.
+  return sums.empty() || std::isfinite(at::stack(sums).sum().item<double>());
 }
 
 void Adam::step() {

@@ -96,6 +96,12 @@ TEST_F(BadOption, OfTraining) {
               {{"--threads", "-1"}, {"--threads", "'-1'", "from 0"}},
               {{"--verbosity", "loud"}, {"'loud'", "warning"}},
               {{"--device", "gpu"}, {"--device", "'gpu'", "cpu"}},
+              {{"--device", "cuda:"}, {"--device", "'cuda:'", "cuda:NUMBER"}},
+              {{"--device", "cuda:-1"}, {"--device", "'cuda:-1'", "cuda:NUMBER"}},
+              {{"--device", "cuda:1x"}, {"--device", "'cuda:1x'", "cuda:NUMBER"}},
+              {{"--device", "cuda:128"}, {"--device", "'cuda:128'", "cuda:NUMBER"}},
+              // No machine has that many, and many have none.
+              {{"--device", "cuda:127"}, {"--device", "cuda:127", "GPU"}},
               {{"--checkpoint-seconds", "-1"}, {"--checkpoint-seconds", "'-1'"}},
               {{"--threshold", "abc"}, {"--threshold", "'abc'"}}});
 }

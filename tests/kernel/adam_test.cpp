@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "scvi/core/settings.hpp"
+#include "with_gpu.hpp"
 
 namespace scvi {
 namespace {
@@ -61,6 +62,30 @@ TEST_F(AdamStep, TakesAGradientOfAnotherLayout) {
   step(p, g, m1, v1, 1);
   step(q, g.contiguous(), m2, v2, 1);
   EXPECT_TRUE(at::allclose(p, q, 1e-6, 1e-7));
+}
+
+using AdamStepOnGpu = testing::WithGpu;
+
+TEST_F(AdamStepOnGpu, TakesAllTensorsTogetherToWhereTheCpuTakesThem) {
+  torch::manual_seed(5);
+  std::vector<at::Tensor> here = {torch::randn({200, 31}), torch::randn({31, 200}).t(), torch::randn({7})};
+  std::vector<kernel::AdamStep> on_cpu, on_gpu;
+  for (std::size_t i = 0; i < here.size(); ++i) {
+    const at::Tensor g = torch::randn(here[i].sizes());
+    const at::Tensor there = here[i].to(gpu_);
+    // One of them has taken more steps before.
+    const std::int64_t number = i == 2 ? 5 : 1;
+    on_cpu.push_back({here[i], g, at::zeros_like(here[i]), at::zeros_like(here[i]), number});
+    on_gpu.push_back({there, g.to(gpu_), at::zeros_like(there), at::zeros_like(there), number});
+  }
+  for (const double weight_decay : {0.0, 1e-2}) {
+    kernel::adam_steps(on_cpu, {.weight_decay = weight_decay});
+    kernel::adam_steps(on_gpu, {.weight_decay = weight_decay});
+    for (std::size_t i = 0; i < here.size(); ++i) {
+      EXPECT_TRUE(at::allclose(on_gpu[i].parameter.cpu(), here[i], 1e-5, 1e-6)) << i;
+      EXPECT_TRUE(at::allclose(on_gpu[i].second_moment.cpu(), on_cpu[i].second_moment, 1e-5, 1e-9)) << i;
+    }
+  }
 }
 
 TEST_F(AdamStep, DoesNothingToAnEmptyParameter) {

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "scvi/core/error.hpp"
+#include "with_gpu.hpp"
 
 namespace scvi {
 namespace {
@@ -73,6 +74,25 @@ TEST(MiniBatch, IsTheSameWhetherTheDenseTensorIsMadeAtOnceOrWhenAskedFor) {
     const MiniBatch at_once = make_minibatch(dataset, cells, {.dense = true});
     EXPECT_EQ(at_once.counts.csr(), nullptr);
     EXPECT_TRUE(at::equal(at_once.counts.dense(), make_minibatch(dataset, cells).counts.dense()));
+  }
+}
+
+using MiniBatchOnGpu = testing::WithGpu;
+
+TEST_F(MiniBatchOnGpu, HoldsTheSameNumbers) {
+  const std::vector<std::int64_t> cells = {3, 1, 3};
+  for (const bool sparse : {true, false}) {
+    const auto dataset = small_dataset(sparse);
+    const MiniBatch here = make_minibatch(dataset, cells);
+    MiniBatch there = make_minibatch(dataset, cells, {.device = gpu_});
+    // What another minibatch has left does no harm.
+    there = make_minibatch(dataset, cells, {.device = gpu_}, std::move(there));
+    EXPECT_EQ(there.counts.device(), gpu_);
+    EXPECT_TRUE(at::equal(there.counts.dense().cpu(), here.counts.dense()));
+    EXPECT_TRUE(at::equal(there.batch_index.cpu(), here.batch_index));
+    EXPECT_TRUE(at::equal(there.labels.cpu(), here.labels));
+    EXPECT_TRUE(at::equal(there.local_l_mean.cpu(), here.local_l_mean));
+    EXPECT_TRUE(at::equal(there.local_l_var.cpu(), here.local_l_var));
   }
 }
 

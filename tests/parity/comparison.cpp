@@ -45,7 +45,7 @@ void Comparison::element_wise(const std::string& quantity, const at::Tensor& got
     add(quantity + " (shape)", std::numeric_limits<double>::infinity(), 0);
     return;
   }
-  const at::Tensor result = got.detach().to(at::kDouble);
+  const at::Tensor result = got.detach().to(at::kCPU, at::kDouble);
   const at::Tensor same = at::logical_or(result == expected, at::logical_and(result.isnan(), expected.isnan()));
   const at::Tensor in_units = (result - expected).abs() / (relative * expected.abs() + absolute);
   add(quantity + " (in units of what is allowed)", largest(at::where(same, at::zeros_like(in_units), in_units)), 1);

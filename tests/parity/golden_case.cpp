@@ -19,15 +19,17 @@ at::Tensor read_as(const io::Hdf5File& file, const std::string& path, at::Scalar
 
 }  // namespace
 
-GoldenCase::GoldenCase(const std::string& path)
+GoldenCase::GoldenCase(const std::string& path, c10::Device device)
     : file_(io::Hdf5File::open(path)),
+      device_(device),
       name_(file_.attribute_string("/", "case")),
       model_(file_.attribute_string("/", "model")),
       hyperparameters_(nlohmann::json::parse(file_.attribute_string("/", "hyperparameters"))) {}
 
 at::Tensor GoldenCase::tensor(const std::string& path) const {
   const bool whole = file_.info(path).value_class == io::Hdf5Class::integer;
-  return whole ? read_as<std::int64_t>(file_, path, at::kLong) : read_as<float>(file_, path, at::kFloat);
+  return (whole ? read_as<std::int64_t>(file_, path, at::kLong) : read_as<float>(file_, path, at::kFloat))
+      .to(device_);
 }
 
 at::Tensor GoldenCase::tensor64(const std::string& path) const {

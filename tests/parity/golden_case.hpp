@@ -1,6 +1,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
 
 #include <map>
 #include <nlohmann/json.hpp>
@@ -15,7 +16,10 @@ namespace scvi::parity {
 /// One file in the format of the golden cases: weights, inputs, recorded noise, expected results.
 class GoldenCase {
  public:
-  explicit GoldenCase(const std::string& path);
+  /// @param device where the case is replayed
+  explicit GoldenCase(const std::string& path, c10::Device device = c10::Device(c10::kCPU));
+
+  c10::Device device() const { return device_; }
 
   const std::string& name() const { return name_; }
   const io::Hdf5File& file() const { return file_; }
@@ -27,9 +31,9 @@ class GoldenCase {
   std::vector<std::string> children(const std::string& path) const { return file_.children(path); }
   bool is_group(const std::string& path) const { return file_.is_group(path); }
 
-  /// A dataset as float32 (or int64 where it holds integers).
+  /// A dataset as float32 (or int64 where it holds integers), on the device of the replay.
   at::Tensor tensor(const std::string& path) const;
-  /// The same as float64.
+  /// The same as float64, in main memory: what is expected.
   at::Tensor tensor64(const std::string& path) const;
   /// All datasets of a group as a state dictionary.
   std::vector<io::NamedTensor> state(const std::string& group) const;
@@ -44,6 +48,7 @@ class GoldenCase {
   void collect(const std::string& group, const std::string& prefix, std::map<std::string, at::Tensor>& found) const;
 
   io::Hdf5File file_;
+  c10::Device device_;
   std::string name_;
   std::string model_;
   nlohmann::json hyperparameters_;

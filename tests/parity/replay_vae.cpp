@@ -33,7 +33,9 @@ std::shared_ptr<Model> model_of(const GoldenCase& golden) {
       hyperparameters[name] = value.get<std::string>();
     }
   }
-  return make_model(golden.model(), shape, hyperparameters);
+  auto model = make_model(golden.model(), shape, hyperparameters);
+  model->to(golden.device());
+  return model;
 }
 
 MiniBatch inputs_of(const GoldenCase& golden) {
@@ -170,7 +172,7 @@ void replay_vae_trajectory(const GoldenCase& golden, Comparison& comparison) {
   const auto settings = golden.json_attribute("trajectory", "trainer");
   const auto adam = golden.json_attribute("trajectory", "optimizer");
 
-  const at::Tensor& x = all.counts.dense();
+  const at::Tensor x = all.counts.dense().cpu();
   auto dataset = std::make_shared<GeneExpressionDataset>();
   dataset->populate_from_data(CountMatrix::from_dense(
       x.size(0), x.size(1), std::span<const float>(x.data_ptr<float>(), static_cast<std::size_t>(x.numel()))));

@@ -76,8 +76,8 @@ inline constexpr const char* kCorruptedVersion = "corrupted_X";
 struct MiniBatchOptions {
   c10::Device device = c10::Device(c10::kCPU);
   std::string version = {};  ///< of the counts: a registered one such as kCorruptedVersion; "": X
-  /// Make the dense tensor at once, and it alone. Default: sparse counts come as compressed rows, and the dense
-  /// tensor is made when it is asked for.
+  /// Make the dense tensor at once, and it alone. Default: so for a GPU; on the CPU sparse counts come as compressed
+  /// rows, and the dense tensor is made when it is asked for.
   bool dense = false;
   std::vector<std::string> measurements = {};  ///< names of cell measurements
   std::vector<std::string> attributes = {};    ///< names of cell attributes

@@ -118,4 +118,8 @@ class FCLayers : public torch::nn::Module {
 /// One-hot rows, (cells, n), of indices (cells, 1). @throws InputError for an index out of range
 at::Tensor one_hot(const at::Tensor& index, std::int64_t n);
 
+/// For every cell the row of `table` (n_categories, n) that `index` (cells, 1) names: (cells, n). Adds the gradients
+/// of a row up in the order of the cells, on a GPU, too, where at::index_select would add them in any order.
+at::Tensor rows_of_categories(const at::Tensor& table, const at::Tensor& index);
+
 }  // namespace scvi
