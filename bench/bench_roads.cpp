@@ -1,6 +1,6 @@
-// bench_roads [ROUNDS [GENES]] [profile]: whole training steps and the latent space of the VAE on the fused road and op by
-// op, taking turns in one process: medians and their ratio. Minibatch 128, one layer of 128, zinb. On one thread
-// processor time, the steadier figure on a busy machine; on two wall time, too.
+// bench_roads [ROUNDS [GENES]] [profile]: whole training steps and the latent space of the VAE on the fused road and
+// op by op, taking turns in one process: medians and their ratio. Minibatch 128, one layer of 128, zinb. On one
+// thread processor time, the steadier figure on a busy machine; on two wall time, too.
 
 #include <algorithm>
 #include <chrono>
