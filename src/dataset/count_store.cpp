@@ -1,5 +1,7 @@
 #include "scvi/dataset/count_store.hpp"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -386,6 +388,14 @@ void CountStore::drop_blocks() const {
   }
   idle_.clear();
   idle_bytes_ = 0;
+  return_free_memory();
+}
+
+/// Blocks come and go on many threads, and each thread's part of the heap keeps what it was given.
+void CountStore::return_free_memory() {
+#ifdef __GLIBC__
+  ::malloc_trim(0);
+#endif
 }
 
 std::vector<std::int64_t> CountStore::begin_plan(std::span<const std::int64_t> cells) const {
@@ -451,6 +461,7 @@ void CountStore::end_plan() const {
   const Lock lock(mutex_);
   for (std::int64_t block = 0; block < n_blocks(); ++block) set_promised(block, 0);
   has_plan_ = false;
+  return_free_memory();
 }
 
 CountPlan::CountPlan(std::shared_ptr<const CountStore> store, std::span<const std::int64_t> cells)

@@ -105,17 +105,20 @@ inline constexpr float kLogTail[] = {0.4999998807907104F,   -0.3333332538604736F
 /// e^x for finite x up to 88, at least e^-87, so that results are normal numbers.
 template <class D, class V>
 HWY_INLINE V exp_lanes(D d, V x) {
-  const hn::RebindToSigned<D> di;
   x = hn::Max(x, hn::Set(d, -87.0F));
-  const auto n = hn::NearestInt(hn::Mul(x, hn::Set(d, 1.44269504F)));
-  const auto k = hn::ConvertTo(d, n);
+  const auto k = hn::Round(hn::Mul(x, hn::Set(d, 1.44269504F)));
   // The first part of log(2) has zeros at its end, so that k times it is exact.
   auto r = hn::NegMulAdd(k, hn::Set(d, 0.693359375F), x);
   r = hn::MulAdd(k, hn::Set(d, 2.12194440e-4F), r);
   const auto r2 = hn::Mul(r, r);
   const auto tail = hn::MulAdd(r2, polynomial(d, r, r2, kExpTail), r);
-  const auto scale = hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(n, hn::Set(di, 127))));
+#if HWY_MAX_BYTES == 64
+  return V{_mm512_scalef_ps(hn::Add(hn::Set(d, 1.0F), tail).raw, k.raw)};
+#else
+  const hn::RebindToSigned<D> di;
+  const auto scale = hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(hn::ConvertTo(di, k), hn::Set(di, 127))));
   return hn::MulAdd(tail, scale, scale);
+#endif
 }
 
 /// A positive normal number as 2^k (1 + f) with 1 + f between 1/sqrt(2) and sqrt(2).

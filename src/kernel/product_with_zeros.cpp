@@ -32,17 +32,18 @@ struct NonzeroTerms {
         n_terms(a.n_columns),
         n_passes((a.n_columns + kTermsPerPass - 1) / kTermsPerPass),
         counts(static_cast<std::size_t>(n_rows * n_passes)),
-        terms(static_cast<std::size_t>(n_rows * n_passes * kTermsPerPass)),
-        values(float_array(n_rows * n_passes * kTermsPerPass)) {}
+        terms(hwy::AllocateAligned<std::int32_t>(static_cast<std::size_t>(n_rows * n_passes * kTermsPerPass))),
+        values(float_array(n_rows * n_passes * kTermsPerPass)) {
+    if (terms == nullptr) throw std::bad_alloc();
+  }
 
   /// Where those of a row begin that a pass takes; there is room for all of them.
   std::int64_t place(std::int64_t row, std::int64_t pass) const { return (pass * n_rows + row) * kTermsPerPass; }
 
   std::int64_t n_rows, n_terms, n_passes;
-  std::vector<std::int32_t> counts;  ///< (n_passes, n_rows)
-  std::vector<std::int32_t> terms;   ///< counted from the first of a pass
+  std::vector<std::int32_t> counts;                 ///< (n_passes, n_rows)
+  hwy::AlignedFreeUniquePtr<std::int32_t[]> terms;  ///< counted from the first of a pass
   FloatArray values;
-  std::int64_t n = 0;  ///< in all
 };
 
 }  // namespace scvi::kernel
@@ -65,7 +66,7 @@ void collect_nonzeros(const MatrixView<const float>& a, NonzeroTerms& found) {
     const std::int64_t end = std::min(begin + kTermsPerPass, a.n_columns);
     for (std::int64_t row = 0; row < a.n_rows; ++row) {
       const float* from = a.data + row * a.row_stride;
-      std::int32_t* terms = found.terms.data() + found.place(row, pass);
+      std::int32_t* terms = found.terms.get() + found.place(row, pass);
       float* values = found.values.get() + found.place(row, pass);
       std::int32_t n = 0;
       // Written in any case, it stays if it counts.
@@ -75,7 +76,6 @@ void collect_nonzeros(const MatrixView<const float>& a, NonzeroTerms& found) {
         n += from[k] != 0 ? 1 : 0;
       }
       found.counts[static_cast<std::size_t>(pass * found.n_rows + row)] = n;
-      found.n += n;
     }
   }
 }
@@ -130,7 +130,7 @@ class Strips {
         factor.fetch(kLinesPerRow);
         result.fetch(kLinesPerRow);
         const float* const from = pass > 0 ? sums : bias_ != nullptr ? bias : nullptr;
-        add_row(a_.terms.data() + place, a_.values.get() + place,
+        add_row(a_.terms.get() + place, a_.values.get() + place,
                 a_.counts[static_cast<std::size_t>(pass * a_.n_rows + row)], panel_.get(), from, sums, zeros);
       }
     }
@@ -181,7 +181,7 @@ constexpr std::int64_t kLeastColumns = 256;
 /// Up to this share of numbers that are not zero it is quicker to skip the others.
 constexpr double kLargestShare = 0.65;
 /// A multiple of every strip.
-constexpr std::int64_t kColumnsPerChunk = 128;
+constexpr std::int64_t kColumnsPerChunk = 64;
 
 bool has_zeros(const MatrixView<const float>& a) {
   std::int64_t n = 0;

@@ -125,6 +125,7 @@ class CountStore : public std::enable_shared_from_this<CountStore> {
   /// @return blocks in the order in which these cells need them; empty when there is a plan already
   std::vector<std::int64_t> begin_plan(std::span<const std::int64_t> cells) const;
   void keep_early(const std::vector<std::int64_t>& blocks) const;
+  static void return_free_memory();
   void read_ahead(const std::vector<std::int64_t>& blocks) const;
   void stop_plan() const;
   void end_plan() const;
