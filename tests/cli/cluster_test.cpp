@@ -102,7 +102,7 @@ TEST_F(Cluster, HonoursItsOptions) {
   EXPECT_EQ(file.obs().find("leiden"), nullptr);
   EXPECT_EQ(file.obsm_keys(), std::vector<std::string>{"X_space"});
   const io::Hdf5File raw = io::Hdf5File::open(folder_.path("out.h5ad"));
-  EXPECT_EQ(raw.dataset_info("obsp/distances/data").size(), 60 * 6);
+  EXPECT_EQ(raw.open_dataset("obsp/distances/data").info().size(), 60 * 6);
   EXPECT_EQ(raw.read_scalar<std::int64_t>("uns/neighbors/params/random_state"), 4);
   EXPECT_TRUE(raw.exists("uns/groups/params"));
 }

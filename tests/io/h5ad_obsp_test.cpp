@@ -23,9 +23,9 @@ class H5adGraphs : public ::testing::Test {
     EXPECT_EQ(file.attribute_string(place, "encoding-type", ""), "csr_matrix");
     EXPECT_EQ(file.attribute_string(place, "encoding-version", ""), "0.1.0");
     EXPECT_EQ(file.attribute_numbers<std::int64_t>(place, "shape"), (std::vector<std::int64_t>{4, 4}));
-    EXPECT_EQ(file.open_dataset(place + "/indptr").read<std::int64_t>(), small_graph().indptr);
-    EXPECT_EQ(file.open_dataset(place + "/indices").read<std::int64_t>(), small_graph().indices);
-    EXPECT_EQ(file.open_dataset(place + "/data").read<float>(), small_graph().values);
+    EXPECT_EQ(file.read<std::int64_t>(place + "/indptr").values, small_graph().indptr);
+    EXPECT_EQ(file.read<std::int64_t>(place + "/indices").values, small_graph().indices);
+    EXPECT_EQ(file.read<float>(place + "/data").values, small_graph().values);
     EXPECT_EQ(file.open_dataset(place + "/indptr").info().type_name, "int32");
     EXPECT_EQ(file.open_dataset(place + "/indices").info().type_name, "int32");
     EXPECT_EQ(file.open_dataset(place + "/data").info().type_name, "float32");
@@ -80,7 +80,7 @@ TEST_F(H5adGraphs, ThatContradictThemselvesAreRefused) {
     additions.obsp = {{"graph", small_graph()}};
     spoil(additions.obsp[0].second);
     const std::string message =
-        testing::message_of([&] { copy_h5ad_with(input_, output_, additions, Overwrite::refuse); });
+        testing::message_of<InputError>([&] { copy_h5ad_with(input_, output_, additions, Overwrite::refuse); });
     EXPECT_NE(message.find("obsp/graph"), std::string::npos) << message;
     EXPECT_NE(message.find(part), std::string::npos) << message;
     EXPECT_FALSE(std::filesystem::exists(output_));

@@ -95,11 +95,8 @@ TEST(Umap, StartsFromThePrincipalAxesOfAGraphInPieces) {
   const SparseGraph graph = fuzzy_graph(nearest_neighbors(points, 5));
   const std::vector<float> start = start_of(graph, points);
   for (int i = 0; i < 80; ++i) EXPECT_EQ(start[2 * i] > 5, (start[0] > 5) == (i % 2 == 0)) << i;
-  double product = 0;
-  for (int i = 0; i < 80; ++i) product += (start[2 * i + 1] - 5) * rows[4 * i + 2];
-  double squares_a = 0, squares_b = 0, mean = 0;
+  double product = 0, squares_a = 0, squares_b = 0, mean = 0;
   for (int i = 0; i < 80; ++i) mean += start[2 * i + 1] / 80;
-  product = 0;
   for (int i = 0; i < 80; ++i) {
     product += (start[2 * i + 1] - mean) * rows[4 * i + 2];
     squares_a += std::pow(start[2 * i + 1] - mean, 2);
