@@ -82,9 +82,8 @@ void add_model_options(CLI::App& app, ClusterCommandOptions& options) {
 /// @returns false when only help was asked for
 bool parse_options(const Arguments& arguments, ClusterCommandOptions& options) {
   CLI::App app(
-      "Writes a copy of the data as .h5ad with neighbours, Leiden clusters and a UMAP of the cells, where scanpy "
-      "looks\n"
-      "for them: obsp, uns/neighbors, obs/leiden, obsm/X_umap.\n"
+      "Writes a copy of the data as .h5ad with neighbours, Leiden clusters and a UMAP of the cells, where scanpy\n"
+      "looks for them: obsp, uns/neighbors, obs/leiden, obsm/X_umap.\n"
       "  scvi cluster RUN DATA -o OUT.h5ad              in the latent space of a trained model\n"
       "  scvi cluster DATA --rep X_pca -o OUT.h5ad      in a space that the file holds in obsm",
       "cluster");
@@ -164,12 +163,14 @@ Representation stored_space(const ClusterCommandOptions& options) {
           .values = std::move(array.values)};
 }
 
-std::string what_was_written(const ClusterCommandOptions& options, const LeidenResult& clusters) {
+std::string what_was_written(const ClusterCommandOptions& options, const Representation& cells,
+                             const LeidenResult& clusters) {
   const auto count = [&](std::int64_t cluster) {
     return with_thousands(std::ranges::count(clusters.labels, cluster));
   };
-  std::string text = "obs/" + options.cluster_key + " (" + std::to_string(clusters.n_clusters) + " clusters of " +
-                     count(clusters.n_clusters - 1) + " to " + count(0) + " cells)";
+  std::string text = (cells.is_new ? "obsm/" + cells.name + ", " : "") + "obs/" + options.cluster_key + " (" +
+                     std::to_string(clusters.n_clusters) + " clusters of " + count(clusters.n_clusters - 1) + " to " +
+                     count(0) + " cells)";
   if (options.map.with_umap) text += ", obsm/X_umap";
   if (options.map.with_tsne) text += ", obsm/X_tsne";
   return text + ", obsp/connectivities, obsp/distances";
@@ -187,7 +188,7 @@ int cluster(const Arguments& arguments) {
   constexpr std::int64_t kCellsWorthWaiting = 2000;
   CellMap map = map_cells(Points(cells.values, cells.n_cells, cells.n_columns), options.map,
                           cells.n_cells >= kCellsWorthWaiting ? progress.get() : nullptr);
-  const std::string written = what_was_written(options, map.clusters);
+  const std::string written = what_was_written(options, cells, map.clusters);
   io::H5adAdditions additions =
       additions_of(std::move(map), options.map, {.representation = cells.name, .clusters = options.cluster_key});
   if (cells.is_new)

@@ -70,7 +70,7 @@ void expect_map_of(const std::string& path, std::int64_t n_cells, const std::str
 TEST_F(Cluster, WritesTheLatentSpaceOfAModelAndItsMap) {
   run_ok({"train", "a.h5ad", "-o", "run", "--epochs", "3", "--no-progress"}, in_);
   const auto outcome = run_ok({"cluster", "run", "a.h5ad", "-o", "out.h5ad"}, in_);
-  EXPECT_TRUE(holds(outcome.err, "wrote out.h5ad: obs/leiden (")) << outcome.err;
+  EXPECT_TRUE(holds(outcome.err, "wrote out.h5ad: obsm/X_scVI, obs/leiden (")) << outcome.err;
   expect_map_of(folder_.path("out.h5ad"), 90, "X_scVI");
   run_ok({"embed", "run", "a.h5ad", "-o", "embedded.h5ad"}, in_);
   EXPECT_EQ(io::H5adFile(folder_.path("out.h5ad")).obsm("X_scVI").values,
