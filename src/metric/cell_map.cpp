@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "as_step.hpp"
 #include "scvi/core/error.hpp"
 #include "scvi/metric/approximate_neighbors.hpp"
 #include "scvi/metric/tsne.hpp"
@@ -22,14 +23,6 @@ void check(const Points& cells, const CellMapOptions& options) {
                       .remedy = cells.n() < 2 ? "" : "use at most " + std::to_string(cells.n())});
 }
 
-Neighbors find_neighbors(const Points& cells, const CellMapOptions& options, Progress& progress) {
-  progress.start("finding neighbours", 1, "step");
-  Neighbors neighbors = neighbors_of_any(cells, options.n_neighbors - 1, options.seed);
-  progress.update(1, "");
-  progress.finish();
-  return neighbors;
-}
-
 }  // namespace
 
 CellMap map_cells(const Points& cells, const CellMapOptions& options, Progress* progress) {
@@ -42,7 +35,8 @@ CellMap map_cells(const Points& cells, const CellMapOptions& options, Progress* 
   Progress& shown = progress != nullptr ? *progress : silent;
   CellMap map;
   {
-    const Neighbors neighbors = find_neighbors(cells, options, shown);
+    const Neighbors neighbors = as_step(
+        shown, "finding neighbours", [&] { return neighbors_of_any(cells, options.n_neighbors - 1, options.seed); });
     map.distances = distance_graph(neighbors);
     map.connectivities = fuzzy_graph(neighbors);
   }

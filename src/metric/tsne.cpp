@@ -7,6 +7,7 @@
 #include <numeric>
 #include <string>
 
+#include "as_step.hpp"
 #include "graph_algebra.hpp"
 #include "quad_tree.hpp"
 #include "scvi/core/error.hpp"
@@ -201,9 +202,11 @@ std::vector<float> tsne(const Points& points, const TsneOptions& options, Progre
   const double most = std::max(1.0, static_cast<double>(points.n() - 1) / 3);
   Progress silent;
   Progress& shown = progress != nullptr ? *progress : silent;
-  shown.start("t-SNE", options.n_iterations, "iteration");
-  const SparseGraph graph = affinities(points, std::min(options.perplexity, most), options.seed);
+  const SparseGraph graph = as_step(shown, "starting the t-SNE", [&] {
+    return affinities(points, std::min(options.perplexity, most), options.seed);
+  });
   Descent descent(graph, options, start_of(points, options.seed));
+  shown.start("t-SNE", options.n_iterations, "iteration");
   descent.run(shown);
   shown.finish();
   return centred(descent.places());

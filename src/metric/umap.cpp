@@ -5,7 +5,9 @@
 #include <cmath>
 #include <span>
 #include <string>
+#include <utility>
 
+#include "as_step.hpp"
 #include "scvi/core/error.hpp"
 #include "scvi/core/interrupt.hpp"
 #include "scvi/core/parallel.hpp"
@@ -262,9 +264,10 @@ std::vector<float> umap(const SparseGraph& graph, const Points& points, const Um
   const int n_epochs = options.n_epochs > 0 ? options.n_epochs : graph.n <= kFewPoints ? kEpochsOfFew : kEpochsOfMany;
   Progress silent;
   Progress& shown = progress != nullptr ? *progress : silent;
+  Places start = as_step(shown, "starting the UMAP",
+                         [&] { return spread_out(start_of(graph, points, options.seed), graph.n, options.seed); });
+  Optimisation optimisation(graph, options, n_epochs, std::move(start));
   shown.start("UMAP", n_epochs, "epoch");
-  Optimisation optimisation(graph, options, n_epochs,
-                            spread_out(start_of(graph, points, options.seed), graph.n, options.seed));
   optimisation.run(shown);
   shown.finish();
   std::vector<float> map;

@@ -61,7 +61,8 @@ TEST(CellMap, TellsItsSteps) {
   options.with_tsne = true;
   Steps steps;
   map_cells(clouds.points(), options, &steps);
-  EXPECT_EQ(steps.begun, (std::vector<std::string>{"finding neighbours", "clustering", "UMAP", "t-SNE"}));
+  EXPECT_EQ(steps.begun, (std::vector<std::string>{"finding neighbours", "clustering", "starting the UMAP", "UMAP",
+                                                   "starting the t-SNE", "t-SNE"}));
   EXPECT_EQ(steps.finished, steps.begun.size());
 }
 
