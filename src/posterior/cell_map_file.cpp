@@ -20,7 +20,8 @@ io::SparseArray stored(SparseGraph graph) {
 
 io::FloatArray plane(std::vector<float> places) {
   constexpr std::int64_t kDimensions = 2;
-  return {.n_rows = std::ssize(places) / kDimensions, .n_cols = kDimensions, .values = std::move(places)};
+  const std::int64_t n_rows = std::ssize(places) / kDimensions;
+  return {.n_rows = n_rows, .n_cols = kDimensions, .values = std::move(places)};
 }
 
 io::Column cluster_column(const LeidenResult& clusters, const std::string& name) {
