@@ -63,6 +63,7 @@ int run_datasets(const Arguments& arguments);
 int run_simulate(const Arguments& arguments);
 int run_train(const Arguments& arguments);
 int run_embed(const Arguments& arguments);
+int run_cluster(const Arguments& arguments);
 int run_evaluate(const Arguments& arguments);
 
 }  // namespace scvi::app

@@ -41,6 +41,8 @@ const std::vector<Command> kCommands = {
     {"train", "train a model on a file of counts", nullptr, "scvi_command_train"},
     {"embed", "write the latent space of a trained model into a copy of the file", nullptr, "scvi_command_embed"},
     {"evaluate", "say how well a trained model describes the cells", nullptr, "scvi_command_evaluate"},
+    {"cluster", "write neighbours, clusters and a map of the cells into a copy of the file", nullptr,
+     "scvi_command_cluster"},
 };
 
 void print_usage(std::ostream& out) {

@@ -16,6 +16,9 @@ pkg_check_modules(libdeflate REQUIRED IMPORTED_TARGET libdeflate)
 # Highway: vectors in the width of the machine, chosen at run time.
 pkg_check_modules(libhwy REQUIRED IMPORTED_TARGET libhwy)
 
+# igraph: Leiden clustering.
+pkg_check_modules(igraph REQUIRED IMPORTED_TARGET igraph)
+
 # HDF5 as one target, whatever the age of CMake's module.
 add_library(scvi_hdf5 INTERFACE)
 target_include_directories(scvi_hdf5 SYSTEM INTERFACE ${HDF5_INCLUDE_DIRS})

@@ -24,6 +24,7 @@ class BadOutput : public ::testing::Test {
     return {{"simulate", place + "out_sim.h5ad"},
             {"train", "a.h5ad", "-o", place + "out", "--epochs", "1"},
             {"embed", "run", "a.h5ad", "-o", place + "out.h5ad"},
+            {"cluster", "run", "a.h5ad", "-o", place + "out_map.h5ad"},
             {"evaluate", "run", "a.h5ad", "--json", place + "out.json", "--mc-samples", "2"}};
   }
 

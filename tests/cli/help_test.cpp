@@ -7,8 +7,8 @@
 namespace scvi::testing {
 namespace {
 
-const std::vector<std::string> kCommands = {"info",     "convert", "prepare", "datasets",
-                                            "simulate", "train",   "embed",   "evaluate"};
+const std::vector<std::string> kCommands = {"info",  "convert", "prepare",  "datasets", "simulate",
+                                            "train", "embed",   "evaluate", "cluster"};
 
 TEST(Help, OfTheProgramNamesEveryCommand) {
   for (const std::string word : {"--help", "-h", "help"}) {
@@ -125,6 +125,10 @@ TEST(Help, OfACommandNamesItsOptions) {
        "--device", "--force", "--kernel", "--threads", "--verbosity", "--no-progress"},
       {"RUN", "DATA", "--json", "--metrics", "--layer", "--memory", "--split-key", "--mc-samples", "--batch-size",
        "--seed", "--device", "--force", "--kernel", "--threads", "--verbosity", "--no-progress"},
+      {"RUN",           "DATA",       "--output",  "--rep",       "--n-neighbors", "--resolution",
+       "--cluster-key", "--min-dist", "--spread",  "--no-umap",   "--umap-epochs", "--tsne",
+       "--perplexity",  "--key",      "--memory",  "--seed",      "--batch-size",  "--device",
+       "--force",       "--kernel",   "--threads", "--verbosity", "--no-progress"},
   };
   // How the input is read.
   for (std::size_t i = 0; i < kCommands.size(); ++i) {

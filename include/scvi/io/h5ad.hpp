@@ -96,6 +96,15 @@ struct FloatArray {
   std::vector<float> values;
 };
 
+/// A matrix to store under obsp: float32 in compressed rows, the columns of each row ascending.
+struct SparseArray {
+  std::int64_t n_rows = 0;
+  std::int64_t n_cols = 0;
+  std::vector<std::int64_t> indptr{0};  ///< (n_rows + 1)
+  std::vector<std::int64_t> indices;
+  std::vector<float> values;  ///< one for each of `indices`
+};
+
 /// A value for uns: text, number, whole number, list of strings or numbers, or a nested dictionary.
 struct UnsValue;
 using UnsDict = std::vector<std::pair<std::string, UnsValue>>;
@@ -118,6 +127,7 @@ struct H5adAdditions {
   std::vector<Column> var;
   std::vector<std::pair<std::string, FloatArray>> obsm;
   std::vector<std::pair<std::string, FloatArray>> varm;
+  std::vector<std::pair<std::string, SparseArray>> obsp;  ///< (n_obs, n_obs)
   UnsDict uns;
 };
 
@@ -139,6 +149,7 @@ struct H5adContents {
   bool dense = false;
   std::vector<std::pair<std::string, FloatArray>> obsm;
   std::vector<std::pair<std::string, FloatArray>> varm;
+  std::vector<std::pair<std::string, SparseArray>> obsp;  ///< (n_obs, n_obs)
   /// More of obsm, with all their digits (float64); the names of their columns go to uns, where H5adFile::table finds
   /// them.
   std::vector<CellTable> tables;

@@ -98,6 +98,13 @@ std::int64_t bytes_of(const std::vector<std::pair<std::string, FloatArray>>& arr
   return bytes;
 }
 
+std::int64_t bytes_of(const std::vector<std::pair<std::string, SparseArray>>& arrays) {
+  std::int64_t bytes = 0;
+  for (const auto& [name, array] : arrays)
+    bytes += static_cast<std::int64_t>(array.values.size() * (sizeof(float) + sizeof(std::int32_t)));
+  return bytes;
+}
+
 void check_room(const std::string& input, const std::string& output, const H5adAdditions& additions) {
   std::error_code error;
   const auto input_bytes = static_cast<double>(std::filesystem::file_size(input, error));
@@ -105,8 +112,9 @@ void check_room(const std::string& input, const std::string& output, const H5adA
   const std::string folder = std::filesystem::path(output).parent_path().string();
   struct statvfs room {};
   if (::statvfs(folder.empty() ? "." : folder.c_str(), &room) != 0) return;
-  const double needed = input_bytes + static_cast<double>(bytes_of(additions.obs) + bytes_of(additions.var) +
-                                                          bytes_of(additions.obsm) + bytes_of(additions.varm));
+  const double needed =
+      input_bytes + static_cast<double>(bytes_of(additions.obs) + bytes_of(additions.var) + bytes_of(additions.obsm) +
+                                        bytes_of(additions.varm) + bytes_of(additions.obsp));
   const double available = static_cast<double>(room.f_bavail) * static_cast<double>(room.f_frsize);
   if (needed <= available) return;
   throw IoError({.problem = "needs " + format_bytes(needed) + ", but only " + format_bytes(available) +
@@ -136,6 +144,7 @@ void check_additions(const std::string& input, const H5adAdditions& additions) {
   check_columns(additions.var, opened.n_vars(), "var", h5ad::index_name(file, "var"));
   for (const auto& [name, array] : additions.obsm) h5ad::check_array(name, array, opened.n_obs(), "obsm");
   for (const auto& [name, array] : additions.varm) h5ad::check_array(name, array, opened.n_vars(), "varm");
+  for (const auto& [name, array] : additions.obsp) h5ad::check_sparse(name, array, opened.n_obs(), "obsp");
   for (const auto& [name, value] : additions.uns) h5ad::check_name(name, "uns");
 }
 
@@ -169,6 +178,16 @@ class Editor {
     for (const auto& [name, array] : arrays) {
       replace(group + "/" + name);
       writer_.write_array(group + "/" + name, array);
+    }
+  }
+
+  void add_sparse(const std::string& group, const std::vector<std::pair<std::string, SparseArray>>& arrays) {
+    if (arrays.empty()) return;
+    if (!file_.exists(group)) writer_.make_dictionary(group);
+    for (const auto& [name, array] : arrays) {
+      throw_if_interrupted();
+      replace(group + "/" + name);
+      writer_.write_sparse(group + "/" + name, array);
     }
   }
 
@@ -250,6 +269,7 @@ void copy_h5ad_with(const std::string& input, const std::string& output, const H
   editor.add_columns("var", additions.var);
   editor.add_arrays("obsm", additions.obsm);
   editor.add_arrays("varm", additions.varm);
+  editor.add_sparse("obsp", additions.obsp);
   editor.add_values(additions.uns);
   file.close();
   target.commit();

@@ -96,6 +96,21 @@ void check_array(const std::string& name, const FloatArray& array, std::int64_t 
                     .field = where + "/" + name});
 }
 
+void check_sparse(const std::string& name, const SparseArray& array, std::int64_t n, const std::string& where) {
+  check_name(name, where);
+  const auto refuse = [&](const std::string& problem) {
+    throw InputError({.problem = problem, .field = where + "/" + name});
+  };
+  if (array.n_rows != n || array.n_cols != n)
+    refuse("is (" + std::to_string(array.n_rows) + ", " + std::to_string(array.n_cols) + "), but must be (" +
+           std::to_string(n) + ", " + std::to_string(n) + ")");
+  if (std::ssize(array.indptr) != n + 1 || array.indptr.front() != 0 || !std::ranges::is_sorted(array.indptr) ||
+      array.indptr.back() != std::ssize(array.indices) || array.indices.size() != array.values.size())
+    refuse("has rows that do not fit its " + std::to_string(array.values.size()) + " values");
+  for (const std::int64_t index : array.indices)
+    if (index < 0 || index >= n) refuse("holds the column " + std::to_string(index));
+}
+
 void ElementWriter::tag(const std::string& path, const std::string& type, const std::string& version) {
   if (!tagged_) return;
   file_.set_attribute(path, "encoding-type", type);
@@ -207,6 +222,25 @@ void ElementWriter::write_array(const std::string& path, const DenseArray& array
   const std::int64_t shape[] = {array.n_rows, array.n_cols};
   file_.write<double>(path, array.values, shape, compression_);
   tag(path, "array", "0.2.0");
+}
+
+void ElementWriter::write_sparse(const std::string& path, const SparseArray& array) {
+  file_.create_group(path);
+  // Sparse matrices say what they are since 0.7, before other elements did.
+  file_.set_attribute(path, "encoding-type", std::string("csr_matrix"));
+  file_.set_attribute(path, "encoding-version", std::string("0.1.0"));
+  const std::int64_t shape[] = {array.n_rows, array.n_cols};
+  file_.set_number_attribute<std::int64_t>(path, "shape", std::span<const std::int64_t>(shape));
+  write_numbers(path + "/data", array.values);
+  // scipy wants one type for offsets and columns.
+  constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
+  const bool narrow = array.n_cols <= kMost && array.indptr.back() <= kMost;
+  for (const auto& [name, numbers] : {std::pair{"/indices", &array.indices}, std::pair{"/indptr", &array.indptr}}) {
+    if (narrow)
+      write_numbers(path + name, std::vector<std::int32_t>(numbers->begin(), numbers->end()));
+    else
+      write_numbers(path + name, *numbers);
+  }
 }
 
 void ElementWriter::write_value(const std::string& path, const UnsValue& value) {

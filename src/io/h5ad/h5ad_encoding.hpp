@@ -20,6 +20,8 @@ void check_name(const std::string& name, const std::string& where);
 /// @throws InputError when the column is not of n_rows rows or contradicts itself
 void check_column(const Column& column, std::int64_t n_rows, const std::string& where);
 void check_array(const std::string& name, const FloatArray& array, std::int64_t n_rows, const std::string& where);
+/// @throws InputError when the matrix is not (n, n) or contradicts itself
+void check_sparse(const std::string& name, const SparseArray& array, std::int64_t n, const std::string& where);
 
 class ElementWriter {
  public:
@@ -35,6 +37,7 @@ class ElementWriter {
   void write_column_0_7(const std::string& frame, const Column& column);
   void write_array(const std::string& path, const FloatArray& array);
   void write_array(const std::string& path, const DenseArray& array);
+  void write_sparse(const std::string& path, const SparseArray& array);
   void write_value(const std::string& path, const UnsValue& value);
   void make_dictionary(const std::string& path);
 

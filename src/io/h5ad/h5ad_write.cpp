@@ -175,6 +175,10 @@ void write_h5ad(const std::string& path, const H5adContents& contents, Overwrite
   for (const CellTable& table : contents.tables) write_table(writer, table, contents.obs.n_rows());
   write_arrays(writer, "varm", contents.varm, contents.var.n_rows());
   for (const char* group : {"layers", "obsp", "varp"}) writer.make_dictionary(group);
+  for (const auto& [name, array] : contents.obsp) {
+    h5ad::check_sparse(name, array, contents.obs.n_rows(), "obsp");
+    writer.write_sparse("obsp/" + name, array);
+  }
   writer.write_value("uns", UnsValue{with_column_names(contents)});
   file.close();
   output.commit();
