@@ -5,41 +5,18 @@
 
 #include <cmath>
 
+#include "posterior/example.hpp"
 #include "scvi/core/error.hpp"
 #include "scvi/core/settings.hpp"
-#include "scvi/dataset/synthetic.hpp"
 #include "scvi/io/hdf5.hpp"
-#include "scvi/model/vae.hpp"
 #include "scvi/posterior/metrics.hpp"
 #include "testing.hpp"
 
 namespace scvi {
 namespace {
 
-struct Example {
-  std::shared_ptr<Model> model;
-  std::shared_ptr<const GeneExpressionDataset> dataset;
-  Posterior posterior(PosteriorOptions options = {}) const {
-    return Posterior::of_all_cells(model, dataset, std::move(options));
-  }
-};
-
-Example example(LatentDistribution latent = LatentDistribution::normal) {
-  SyntheticDatasetCorrOptions options;
-  options.n_cells_cluster = 50;
-  options.n_genes_high = 8;
-  options.n_batches = 2;
-  options.seed = 2;
-  Example result;
-  result.dataset = std::make_shared<GeneExpressionDataset>(synthetic_dataset_corr(options).dataset);
-  result.model = std::make_shared<VAE>(VaeOptions{.n_input = result.dataset->nb_genes(),
-                                                  .n_batch = 2,
-                                                  .n_hidden = 8,
-                                                  .n_latent = 3,
-                                                  .latent_distribution = latent},
-                                       4);
-  return result;
-}
+using testing::Example;
+using testing::example;
 
 TEST(Posterior, GivesTheSameBitsForAnyNumberOfThreads) {
   const Example cells = example();
@@ -86,6 +63,42 @@ TEST(Posterior, BoundsTheMarginalLikelihoodFromAbove) {
   EXPECT_LT(many, elbo);
   EXPECT_LT(many, one);
   EXPECT_LT(cells.posterior().reconstruction_error(), elbo);
+}
+
+TEST(Posterior, CanBeLookedAtThroughOtherCellsAndMinibatches) {
+  const Posterior all = example().posterior();
+  const Posterior some = all.with_indices({299, 0, 150});
+  EXPECT_EQ(some.indices(), (std::vector<std::int64_t>{299, 0, 150}));
+  EXPECT_EQ(all.nb_cells(), 300);
+  EXPECT_EQ(all.with_batch_size(7).options().batch_size, 7);
+  EXPECT_THROW(all.with_indices({300}), InputError);
+  EXPECT_THROW(all.with_batch_size(0), InputError);
+  const auto library = all.with_batch_size(300).get_library().values;
+  const auto of_some = some.get_library().values;
+  for (const int i : {0, 1, 2}) EXPECT_NEAR(of_some[i], library[some.indices()[i]], 1e-5);
+}
+
+TEST(Posterior, ReadsTheCorruptedCountsOnRequestAlone) {
+  const Posterior clean = example().posterior();
+  const Posterior corrupted = clean.corrupted();
+  EXPECT_NE(corrupted.get_library().values, clean.get_library().values);
+  EXPECT_EQ(corrupted.uncorrupted().get_library().values, clean.get_library().values);
+}
+
+TEST(Posterior, HandsOutTheCountsOfItsCells) {
+  const Example cells = example();
+  const RawData raw = cells.posterior().with_indices({7, 250}).raw_data();
+  EXPECT_EQ(raw.labels, (std::vector<std::int64_t>{cells.dataset->labels()[7], cells.dataset->labels()[250]}));
+  std::vector<float> expected(static_cast<std::size_t>(2 * cells.dataset->nb_genes())), found = expected;
+  cells.dataset->X().gather_dense(std::vector<std::int64_t>{7, 250}, expected.data());
+  raw.X.gather_dense(std::vector<std::int64_t>{0, 1}, found.data());
+  EXPECT_EQ(found, expected);
+}
+
+TEST(Posterior, GivesASampleOfTheLibraryOfEveryCell) {
+  const Posterior all = example().posterior();
+  EXPECT_EQ(all.get_stats(), all.get_library(false).values);
+  EXPECT_NE(all.get_stats(), all.get_library().values);
 }
 
 TEST(Posterior, LeavesTheModelInItsMode) {
