@@ -113,7 +113,7 @@ TEST(SoftmaxRows, GiveTheSameBitsForAnyNumberOfThreads) {
 }
 
 TEST(Softmax, AgreesOnBothRoadsAndLeavesGradientsToLibTorch) {
-  const at::Tensor logits = at::randn({3, 5, 41}, at::TensorOptions().requires_grad(true));
+  const at::Tensor logits = at::randn({3, 5, 41}).set_requires_grad(true);
   const at::Tensor log_factor = at::randn({3, 5, 1});
   const auto with_gradients = kernel::softmax(logits, log_factor);
   EXPECT_TRUE(with_gradients.scale.requires_grad());

@@ -94,7 +94,7 @@ class Replay {
 
 void replay_likelihoods(const GoldenCase& golden, const Replay& replay, Comparison& comparison) {
   const auto compare = [&](const std::string& name, double value) {
-    comparison.by_rule(golden, "expected/" + name + "/value", at::tensor(value, at::kDouble));
+    comparison.by_rule(golden, "expected/" + name + "/value", at::scalar_tensor(value, at::kDouble));
   };
   compare("elbo", replay.with_tape("elbo").elbo());
   compare("reconstruction_error", replay.with_tape("reconstruction_error").reconstruction_error());
@@ -153,7 +153,7 @@ void replay_imputation_list(const GoldenCase& golden, const Replay& replay, Comp
   comparison.by_rule(golden, group + "original", at::tensor(list.original));
   comparison.by_rule(golden, group + "imputed", at::tensor(list.imputed));
   comparison.by_rule(golden, group + "per_cell_count", at::diff(at::tensor(list.indptr)));
-  comparison.by_rule(golden, group + "score", at::tensor(imputation_score(list), at::kDouble));
+  comparison.by_rule(golden, group + "score", at::scalar_tensor(imputation_score(list), at::kDouble));
 }
 
 void replay_generation(const GoldenCase& golden, const Replay& replay, Comparison& comparison) {
