@@ -18,9 +18,8 @@ Decode decode_for(Expression what) {
   return what == Expression::scale ? Decode::scale : Decode::rate;
 }
 
-const char* purpose_of(Expression what) {
-  return what == Expression::scale ? "sample_scale" : "imputation";
-}
+/// The draws are the same whatever is decoded of them.
+constexpr const char* kPurpose = "expression";
 
 const char* title_of(Expression what) {
   return what == Expression::scale ? "expected frequencies" : "expected counts";
@@ -56,7 +55,7 @@ at::Tensor Posterior::mean_expression(Expression what, const MiniBatch& batch, s
                                       const ExpressionOptions& options) const {
   const auto batches = batches_of(options.transform_batch);
   const std::int64_t n_draws = std::ssize(batches) * options.n_samples;
-  Samples samples{.purpose = purpose_of(what), .n_samples = options.n_samples, .decode = decode_for(what)};
+  Samples samples{.purpose = kPurpose, .n_samples = options.n_samples, .decode = decode_for(what)};
   at::Tensor sum;
   for (const auto& transform_batch : batches) {
     samples.transform_batch = transform_batch;
@@ -104,7 +103,7 @@ SampleArray Posterior::imputation(const ExpressionOptions& options) const {
   const auto batches = batches_of(options.transform_batch);
   SamplePlaces places(options.n_samples, nb_cells(), n_columns(options.genes));
   for_each_minibatch("imputation", [&](std::int64_t i, std::int64_t first_cell, const MiniBatch& batch) {
-    Samples samples{.purpose = purpose_of(Expression::rate), .n_samples = options.n_samples, .decode = Decode::rate};
+    Samples samples{.purpose = kPurpose, .n_samples = options.n_samples, .decode = Decode::rate};
     for (const auto& transform_batch : batches) {
       samples.transform_batch = transform_batch;
       for_each_sample(batch, i, samples, [&](std::int64_t sample, const InferenceOutputs& outputs, Noise&) {

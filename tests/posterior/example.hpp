@@ -26,7 +26,7 @@ inline Example example(LatentDistribution latent = LatentDistribution::normal,
   options.seed = 2;
   Example result;
   auto dataset = std::make_shared<GeneExpressionDataset>(synthetic_dataset_corr(options).dataset);
-  dataset->corrupt({.rate = 0.2, .seed = 3});
+  dataset->corrupt({.rate = 0.3, .corruption = Corruption::binomial, .seed = 3});
   result.dataset = dataset;
   result.model = std::make_shared<VAE>(VaeOptions{.n_input = result.dataset->nb_genes(),
                                                   .n_batch = 2,

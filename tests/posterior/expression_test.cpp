@@ -32,6 +32,19 @@ TEST(Expression, OfACellSumsToOne) {
   }
 }
 
+TEST(Expression, AsCountsIsTheFrequencyTimesTheLibrarySize) {
+  const Posterior posterior = example().posterior();
+  const CellArray scale = posterior.get_sample_scale();
+  const CellArray rate = posterior.get_sample_rate();
+  for (std::int64_t cell = 0; cell < 300; ++cell) {
+    const std::int64_t first = cell * rate.n_columns;
+    const float size = rate.values[first] / scale.values[first];
+    for (std::int64_t i = first; i < first + rate.n_columns; ++i) {
+      ASSERT_NEAR(rate.values[i], size * scale.values[i], 1e-5F * rate.values[i]);
+    }
+  }
+}
+
 TEST(Expression, OfSeveralSamplesIsTheirMean) {
   const Posterior posterior = example().posterior();
   const SampleArray samples = posterior.imputation({.n_samples = 5});
@@ -65,15 +78,17 @@ TEST(Expression, OverBatchesIsTheMeanOverDrawsOfTheirOwn) {
   const Posterior posterior = example().posterior();
   const auto both = posterior.get_sample_rate({.n_samples = 40, .transform_batch = {0, 1}}).values;
   const auto first = posterior.get_sample_rate({.n_samples = 40, .transform_batch = {0}}).values;
+  // The second batch has the draws that follow those of the first.
   const auto second = posterior.get_sample_rate({.n_samples = 40, .transform_batch = {1}}).values;
-  double ratio = 0;
-  for (std::size_t i = 0; i < both.size(); ++i) ratio += both[i] / ((first[i] + second[i]) / 2);
-  EXPECT_NEAR(ratio / static_cast<double>(both.size()), 1, 0.02);
+  const auto second_twice = posterior.get_sample_rate({.n_samples = 80, .transform_batch = {1}}).values;
+  std::vector<float> expected;
+  for (std::size_t i = 0; i < both.size(); ++i) expected.push_back((first[i] + 2 * second_twice[i] - second[i]) / 2);
+  expect_near(both, expected, 1e-5);
   const SampleArray samples = posterior.imputation({.n_samples = 40, .transform_batch = {0, 1}});
   const std::size_t size = both.size();
   std::vector<float> mean(size);
   for (std::size_t i = 0; i < samples.values.size(); ++i) mean[i % size] += samples.values[i] / 40;
-  expect_near(mean, both, 1e-4);
+  expect_near(mean, both, 1e-5);
 }
 
 TEST(Expression, OfSomeGenesIsThoseColumns) {
