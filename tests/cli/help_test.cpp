@@ -7,8 +7,8 @@
 namespace scvi::testing {
 namespace {
 
-const std::vector<std::string> kCommands = {"info",     "convert", "prepare", "datasets",
-                                            "simulate", "train",   "embed",   "evaluate"};
+const std::vector<std::string> kCommands = {"info",  "convert", "prepare",   "datasets", "simulate",
+                                            "train", "embed",   "normalize", "evaluate"};
 
 TEST(Help, OfTheProgramNamesEveryCommand) {
   for (const std::string word : {"--help", "-h", "help"}) {

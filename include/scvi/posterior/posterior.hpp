@@ -61,7 +61,7 @@ class Posterior {
   // Cells are always visited in the order of their indices.
   /// @throws InputError for an index out of range
   Posterior with_indices(std::vector<std::int64_t> indices) const;
-  /// Results do not depend on the size of minibatches, draws do. @throws InputError unless it is positive
+  /// But for rounding, means do not depend on the size of minibatches; draws do. @throws InputError for less than 1
   Posterior with_batch_size(std::int64_t batch_size) const;
   /// The one that reads the corrupted counts. @throws InputError when the data set has none
   Posterior corrupted() const;
