@@ -43,21 +43,25 @@ Largest largest_of(const float* x, std::int64_t n) {
   return result;
 }
 
+/// exp(x - largest) of a whole vector.
+HWY_INLINE V exponential(const float* x, float largest) {
+  return exp_lanes(kTag, hn::Sub(hn::LoadU(kTag, x), hn::Set(kTag, largest)));
+}
+
 /// Writes exp(x - largest) and returns the sum.
 double exponentials(const float* x, float* out, std::int64_t n, float largest) {
   PartSum sum;
   std::int64_t j = 0;
   for (; j + kN <= n; j += kN) {
-    const auto values = exp_lanes(kTag, hn::Sub(hn::LoadU(kTag, x + j), hn::Set(kTag, largest)));
+    const auto values = exponential(x + j, largest);
     hn::StoreU(values, kTag, out + j);
     sum.add(values);
   }
   double rest = 0;
-  const hn::CappedTag<float, 1> one;
-  for (; j < n; ++j) {
-    out[j] = hn::GetLane(exp_lanes(one, hn::Set(one, x[j] - largest)));
-    rest += out[j];
-  }
+  float last[kN];
+  std::fill(std::copy(x + j, x + n, last), last + kN, largest);
+  hn::StoreU(exponential(last, largest), kTag, last);
+  for (std::int64_t i = 0; j + i < n; ++i) rest += out[j + i] = last[i];
   return sum.total() + rest;
 }
 
