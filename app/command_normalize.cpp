@@ -17,8 +17,10 @@
 namespace scvi::app {
 namespace {
 
-/// Numbers of one block of cells on their way from the model to the file.
-constexpr std::int64_t kNumbersAtATime = std::int64_t{1} << 24;
+/// Numbers of one block of cells on their way from the model to the file, but at least so many minibatches: they are
+/// computed at a time.
+constexpr std::int64_t kNumbersAtATime = std::int64_t{1} << 22;
+constexpr std::int64_t kMinibatchesAtATime = 8;
 constexpr const char* kAllBatches = "all";
 constexpr const char* kLatentLibrary = "latent";
 
@@ -33,7 +35,7 @@ struct NormalizeOptions {
   std::string library_size = "1";
   std::string layer;
   std::int64_t n_samples = 1;
-  std::int64_t batch_size = 512;
+  std::int64_t batch_size = 128;
   std::uint64_t seed = 0;
   std::string device = "auto";
   bool force = false;
@@ -142,13 +144,21 @@ class Normalizer {
     }
   }
 
+  std::int64_t cells_per_block() const {
+    return std::max(kNumbersAtATime / std::ssize(genes()), kMinibatchesAtATime * options_.batch_size);
+  }
+  /// Of a block and its copy at another library size, as if every one of the cells had its share.
+  std::int64_t bytes_per_cell(std::int64_t n_cells) const {
+    const std::int64_t n_numbers = 2 * std::min(cells_per_block(), n_cells) * std::ssize(genes());
+    return n_numbers * static_cast<std::int64_t>(sizeof(float)) / std::max<std::int64_t>(n_cells, 1) + 1;
+  }
+
   io::DenseRows rows(const Posterior& posterior) const {
     return [this, &posterior](const io::AppendRows& append) {
-      const std::int64_t n_genes = std::ssize(genes());
       const Expression what = library_size_ ? Expression::scale : Expression::rate;
       const auto factor = static_cast<float>(library_size_.value_or(1));
       std::vector<float> scaled;
-      posterior.for_each_expression_block(what, expression_, kNumbersAtATime / n_genes,
+      posterior.for_each_expression_block(what, expression_, cells_per_block(),
                                           [&](std::int64_t, const CellArray& block) {
                                             if (factor == 1) return append(block.values);
                                             scaled = block.values;
@@ -288,7 +298,8 @@ int normalize(const Arguments& arguments) {
                                        .with_batches = normalizer.needs_own_batches(),
                                        .keep_attributes = false,
                                        .memory = memory,
-                                       .batch_size = options.batch_size});
+                                       .batch_size = options.batch_size,
+                                       .result_bytes_per_cell = normalizer.bytes_per_cell(obs.n_rows())});
   saved.model->to(device);
   auto posterior = Posterior::of_all_cells(
       saved.model, dataset, {.batch_size = options.batch_size, .seed = options.seed, .name = "normalize"});

@@ -123,6 +123,9 @@ TEST(Help, OfACommandNamesItsOptions) {
        "--no-progress"},
       {"RUN", "DATA", "--output", "--layer", "--memory", "--key", "--library-key", "--batch-size", "--seed",
        "--device", "--force", "--kernel", "--threads", "--verbosity", "--no-progress"},
+      {"RUN", "DATA", "--output", "--transform-batch", "--n-samples", "--genes", "--library-size", "--as-layer",
+       "--memory", "--batch-size", "--seed", "--device", "--force", "--kernel", "--threads", "--verbosity",
+       "--no-progress"},
       {"RUN", "DATA", "--json", "--metrics", "--layer", "--memory", "--split-key", "--mc-samples", "--batch-size",
        "--seed", "--device", "--force", "--kernel", "--threads", "--verbosity", "--no-progress"},
   };

@@ -165,7 +165,7 @@ TEST_F(Normalize, GivesTheSameFileForAnyNumberOfThreadsAndBytes) {
   };
   const std::string expected = bytes("one.h5ad", {"--threads", "1"});
   EXPECT_TRUE(bytes("two.h5ad", {"--threads", "2"}) == expected);
-  EXPECT_TRUE(bytes("less.h5ad", {"--memory", "400M"}) == expected);
+  EXPECT_TRUE(bytes("less.h5ad", {"--memory", "500M"}) == expected);
 }
 
 TEST_F(Normalize, AnswersWhatItCannotDoOnOneLine) {
