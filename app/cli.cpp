@@ -4,9 +4,11 @@
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <functional>
 #include <iostream>
 #include <optional>
+#include <sstream>
 
 #include "scvi/core/error.hpp"
 #include "scvi/core/logging.hpp"
@@ -180,6 +182,17 @@ std::vector<std::string> split_list(const std::string& text) {
     if (!trimmed.empty()) parts.push_back(std::move(trimmed));
   }
   return parts;
+}
+
+std::vector<std::string> list_or_file(const std::string& text) {
+  if (!std::filesystem::is_regular_file(text)) return split_list(text);
+  std::vector<std::string> lines;
+  std::istringstream in(read_file(text));
+  for (std::string line; std::getline(in, line);) {
+    while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
+    if (!line.empty()) lines.push_back(line);
+  }
+  return lines;
 }
 
 }  // namespace scvi::app

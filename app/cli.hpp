@@ -54,6 +54,8 @@ CLI::Validator not_empty();
 
 /// "a,b , c" as its parts, blanks trimmed.
 std::vector<std::string> split_list(const std::string& text);
+/// The lines of a file of that name that hold anything, or, where there is none, split_list().
+std::vector<std::string> list_or_file(const std::string& text);
 
 // The commands, each in a file of its own. They return the exit status.
 int run_info(const Arguments& arguments);
@@ -65,5 +67,6 @@ int run_train(const Arguments& arguments);
 int run_embed(const Arguments& arguments);
 int run_cluster(const Arguments& arguments);
 int run_evaluate(const Arguments& arguments);
+int run_normalize(const Arguments& arguments);
 
 }  // namespace scvi::app

@@ -101,18 +101,6 @@ void add_gene_options(CLI::App& app, PrepareCommand& command) {
       ->group(group);
 }
 
-/// "a,b" is a list, the name of a file the lines in it.
-std::vector<std::string> list_or_file(const std::string& text) {
-  if (!std::filesystem::is_regular_file(text)) return split_list(text);
-  std::vector<std::string> lines;
-  std::istringstream in(read_file(text));
-  for (std::string line; std::getline(in, line);) {
-    while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
-    if (!line.empty()) lines.push_back(line);
-  }
-  return lines;
-}
-
 /// One name for each file: the only one for all, or one each.
 std::vector<std::string> one_each(const std::string& text, const char* option, std::size_t n_files) {
   std::vector<std::string> names = split_list(text);

@@ -40,6 +40,7 @@ const std::vector<Command> kCommands = {
     {"simulate", "write a synthetic data set", scvi::app::run_simulate, nullptr},
     {"train", "train a model on a file of counts", nullptr, "scvi_command_train"},
     {"embed", "write the latent space of a trained model into a copy of the file", nullptr, "scvi_command_embed"},
+    {"normalize", "write normalised expression, corrected for batches if wished", nullptr, "scvi_command_normalize"},
     {"evaluate", "say how well a trained model describes the cells", nullptr, "scvi_command_evaluate"},
     {"cluster", "write neighbours, clusters and a map of the cells into a copy of the file", nullptr,
      "scvi_command_cluster"},

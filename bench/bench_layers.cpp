@@ -15,6 +15,7 @@
 #include "scvi/kernel/fused_adam.hpp"
 #include "scvi/kernel/latent_sample.hpp"
 #include "scvi/kernel/norm_relu_dropout.hpp"
+#include "scvi/kernel/softmax_rows.hpp"
 #include "scvi/kernel/sparse_linear.hpp"
 #include "scvi/kernel/threads.hpp"
 
@@ -196,6 +197,25 @@ void latent_both_aten(benchmark::State& state) {
   }
 }
 
+/// Frequencies and rates of a minibatch.
+void softmax(benchmark::State& state) {
+  const std::int64_t n_genes = state.range(0);
+  const auto logits = normals(kCells * n_genes, "logits"), library = normals(kCells, "library");
+  std::vector<float> scale(logits.size()), rate(logits.size());
+  for (auto _ : state) {
+    scvi::kernel::softmax_rows({kCells, n_genes, logits.data(), scale.data(), library.data(), rate.data()});
+    benchmark::ClobberMemory();
+  }
+}
+
+void softmax_aten(benchmark::State& state) {
+  const at::Tensor logits = at::randn({kCells, state.range(0)}), library = at::randn({kCells, 1});
+  for (auto _ : state) {
+    const at::Tensor scale = at::softmax(logits, -1);
+    benchmark::DoNotOptimize(at::exp(library) * scale);
+  }
+}
+
 constexpr std::int64_t kParameters = 1700000;
 
 void adam(benchmark::State& state) {
@@ -276,6 +296,8 @@ BENCHMARK(norm_both)->Unit(kMicro);
 BENCHMARK(norm_both_aten)->Unit(kMicro);
 BENCHMARK(latent_both)->Unit(kMicro);
 BENCHMARK(latent_both_aten)->Unit(kMicro);
+BENCHMARK(softmax)->Arg(558)->Arg(2000)->Arg(4000)->Unit(kMicro);
+BENCHMARK(softmax_aten)->Arg(558)->Arg(2000)->Arg(4000)->Unit(kMicro);
 BENCHMARK(adam)->Unit(kMicro);
 BENCHMARK(adam_aten)->Unit(kMicro);
 BENCHMARK(draw_uniforms)->Unit(kMicro);

@@ -106,6 +106,7 @@ void write_as_h5ad(CountFile file, const std::vector<Column>& global, const std:
   contents.obsm = additions.obsm;
   contents.varm = additions.varm;
   contents.obsp = additions.obsp;
+  contents.layers = additions.layers;
   contents.uns = additions.uns;
   std::set<std::string> column_names = {"cell_measurements_col_mappings"};
   for (const CellTable& table : file.tables) column_names.insert(table.columns_name);

@@ -179,6 +179,21 @@ void latent_sample_backward(const LatentSample<T>& latent, const T* dz, const T*
 }
 
 template <class T>
+void softmax_rows(const SoftmaxRows<T>& rows) {
+  for (std::int64_t row = 0; row < rows.n_rows; ++row) {
+    const T* logits = rows.logits + row * rows.n_columns;
+    T* scale = rows.scale + row * rows.n_columns;
+    const T largest = *std::max_element(logits, logits + rows.n_columns);
+    T sum = 0;
+    for (std::int64_t j = 0; j < rows.n_columns; ++j) sum += scale[j] = std::exp(logits[j] - largest);
+    for (std::int64_t j = 0; j < rows.n_columns; ++j) scale[j] /= sum;
+    if (rows.rate == nullptr) continue;
+    const T factor = std::exp(rows.log_factor[row]);
+    for (std::int64_t j = 0; j < rows.n_columns; ++j) rows.rate[row * rows.n_columns + j] = factor * scale[j];
+  }
+}
+
+template <class T>
 void fused_adam(std::span<const AdamBuffer<T>> buffers, std::int64_t step, const AdamSettings& settings) {
   const double correction1 = 1 - std::pow(settings.beta1, static_cast<double>(step));
   const double correction2 = 1 - std::pow(settings.beta2, static_cast<double>(step));
@@ -230,6 +245,8 @@ template void latent_sample(const LatentSample<float>&, float*, float*, float*);
 template void latent_sample(const LatentSample<double>&, double*, double*, double*);
 template void latent_sample_backward(const LatentSample<float>&, const float*, const float*, float*, float*);
 template void latent_sample_backward(const LatentSample<double>&, const double*, const double*, double*, double*);
+template void softmax_rows(const SoftmaxRows<float>&);
+template void softmax_rows(const SoftmaxRows<double>&);
 template void fused_adam(std::span<const AdamBuffer<float>>, std::int64_t, const AdamSettings&);
 template void fused_adam(std::span<const AdamBuffer<double>>, std::int64_t, const AdamSettings&);
 

@@ -165,7 +165,7 @@ at::Tensor VAE::log_dispersion(const at::Tensor& px_r_of_cells, const at::Tensor
   return px_r_;
 }
 
-InferenceOutputs VAE::run(const MiniBatch& batch, Noise& noise, const InferenceOptions& options, bool all_heads) {
+InferenceOutputs VAE::inference(const MiniBatch& batch, Noise& noise, const InferenceOptions& options) {
   const kernel::LayerInput x = encoder_input(layer_input(batch.counts));
   const bool several = options.n_samples > 1;
   const auto qz = z_encoder_->forward(x, {}, noise, !several);
@@ -198,20 +198,18 @@ InferenceOutputs VAE::run(const MiniBatch& batch, Noise& noise, const InferenceO
     }
     batch_index = at::full_like(batch_index, *options.transform_batch);
   }
+  const bool all = options.decode == Decode::all;
   const DecoderSCVI::Heads heads{
-      .px_r = options_.dispersion == Dispersion::gene_cell,
-      .px_dropout = all_heads || options_.reconstruction_loss == ReconstructionLoss::zinb,
+      .px_rate = options.decode != Decode::scale,
+      .px_r = all && options_.dispersion == Dispersion::gene_cell,
+      .px_dropout = all,
   };
   const auto decoded = decoder_->forward(out.z, out.library, {batch_index}, heads, noise);
   out.px_scale = decoded.px_scale;
   out.px_rate = decoded.px_rate;
   out.px_dropout = decoded.px_dropout;
-  out.px_r = at::exp(log_dispersion(decoded.px_r, batch_index, batch.labels));
+  if (all) out.px_r = at::exp(log_dispersion(decoded.px_r, batch_index, batch.labels));
   return out;
-}
-
-InferenceOutputs VAE::inference(const MiniBatch& batch, Noise& noise, const InferenceOptions& options) {
-  return run(batch, noise, options, /*all_heads=*/true);
 }
 
 at::Tensor VAE::get_reconstruction_loss(const MiniBatch& batch, const InferenceOutputs& outputs) {
@@ -285,12 +283,14 @@ std::vector<at::Tensor> VAE::get_latents(const MiniBatch& batch, Noise& noise) {
   return {sample_from_posterior_z(batch, noise, /*give_mean=*/false)};
 }
 
-at::Tensor VAE::get_sample_scale(const MiniBatch& batch, Noise& noise, const InferenceOptions& options) {
-  return run(batch, noise, options, /*all_heads=*/false).px_scale;
+at::Tensor VAE::get_sample_scale(const MiniBatch& batch, Noise& noise, InferenceOptions options) {
+  options.decode = Decode::scale;
+  return inference(batch, noise, options).px_scale;
 }
 
-at::Tensor VAE::get_sample_rate(const MiniBatch& batch, Noise& noise, const InferenceOptions& options) {
-  return run(batch, noise, options, /*all_heads=*/false).px_rate;
+at::Tensor VAE::get_sample_rate(const MiniBatch& batch, Noise& noise, InferenceOptions options) {
+  options.decode = Decode::rate;
+  return inference(batch, noise, options).px_rate;
 }
 
 ModelSpec VAE::spec() {

@@ -4,6 +4,7 @@
 
 #include "scvi/distribution/count.hpp"
 #include "scvi/kernel/count_heads.hpp"
+#include "scvi/kernel/softmax.hpp"
 
 namespace scvi {
 
@@ -32,8 +33,9 @@ DecoderSCVI::Output DecoderSCVI::forward(const at::Tensor& z, const at::Tensor& 
                                          Noise& noise) {
   const at::Tensor px = px_decoder_->forward(z, categories, noise);
   Output output;
-  output.px_scale = at::softmax(px_scale_decoder_->forward(px), -1);
-  output.px_rate = at::exp(library) * output.px_scale;
+  const auto [scale, rate] = kernel::softmax(px_scale_decoder_->forward(px), heads.px_rate ? library : at::Tensor());
+  output.px_scale = scale;
+  output.px_rate = rate;
   if (heads.px_dropout) output.px_dropout = px_dropout_decoder_->forward(px);
   if (heads.px_r) output.px_r = px_r_decoder_->forward(px);
   return output;

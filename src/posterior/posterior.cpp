@@ -13,11 +13,12 @@
 #include "scvi/core/parallel.hpp"
 #include "scvi/distribution/divergence.hpp"
 #include "scvi/kernel/threads.hpp"
+#include "stacked_noise.hpp"
 
 namespace scvi {
 namespace {
 
-/// Numbers that the decoded samples of one step of the marginal likelihood may hold; bounds its memory.
+/// Numbers that the samples decoded at a time may hold; bounds memory.
 constexpr std::int64_t kLargestSampleStep = 1 << 20;
 
 /// Puts a model into evaluation mode and back.
@@ -58,45 +59,20 @@ class Reporter {
   std::int64_t done_ = 0;
 };
 
-/// Draws of several Monte-Carlo samples as one draw with a leading dimension, so that how many samples are computed
-/// at a time never changes a result.
-class StackedNoise final : public Noise {
- public:
-  explicit StackedNoise(std::vector<std::unique_ptr<Noise>> parts) : parts_(std::move(parts)) {}
+void check_batch_size(std::int64_t batch_size) {
+  if (batch_size >= 1) return;
+  throw InputError(
+      {.problem = "is " + std::to_string(batch_size) + ", but must be at least 1", .field = "batch_size"});
+}
 
-  at::Tensor standard_normal(std::string_view name, at::IntArrayRef shape,
-                             const at::TensorOptions& options) override {
-    return stacked([&](Noise& part) { return part.standard_normal(name, shape.slice(1), options); });
+void check_cells(const std::vector<std::int64_t>& cells, std::int64_t n_cells) {
+  for (const std::int64_t cell : cells) {
+    if (cell >= 0 && cell < n_cells) continue;
+    throw InputError(
+        {.problem = "is " + std::to_string(cell) + ", but the data set has " + std::to_string(n_cells) + " cells",
+         .field = "a cell index of a posterior"});
   }
-  at::Tensor uniform(std::string_view name, at::IntArrayRef shape, const at::TensorOptions& options) override {
-    return stacked([&](Noise& part) { return part.uniform(name, shape.slice(1), options); });
-  }
-  at::Tensor standard_gamma(std::string_view name, const at::Tensor& concentration) override {
-    return stacked_over(concentration,
-                        [&](Noise& part, const at::Tensor& x) { return part.standard_gamma(name, x); });
-  }
-  at::Tensor poisson(std::string_view name, const at::Tensor& rate) override {
-    return stacked_over(rate, [&](Noise& part, const at::Tensor& x) { return part.poisson(name, x); });
-  }
-
- private:
-  template <class Draw>
-  at::Tensor stacked(Draw draw) {
-    std::vector<at::Tensor> draws;
-    for (const auto& part : parts_) draws.push_back(draw(*part));
-    return at::stack(draws);
-  }
-  template <class Draw>
-  at::Tensor stacked_over(const at::Tensor& parameter, Draw draw) {
-    std::vector<at::Tensor> draws;
-    for (std::size_t i = 0; i < parts_.size(); ++i) {
-      draws.push_back(draw(*parts_[i], parameter[static_cast<std::int64_t>(i)]));
-    }
-    return at::stack(draws);
-  }
-
-  std::vector<std::unique_ptr<Noise>> parts_;
-};
+}
 
 /// log of the mean over samples (rows) of exp, per cell (columns), summed over cells.
 double sum_of_log_mean_exp(const std::vector<double>& log_weights, std::int64_t n_samples, std::int64_t n_cells) {
@@ -125,19 +101,41 @@ Posterior::Posterior(std::shared_ptr<Model> model, std::shared_ptr<const GeneExp
                                  " genes, but the model was built for " + std::to_string(model_->shape().n_input),
                       .field = "the data set"});
   }
-  for (const std::int64_t cell : indices_) {
-    if (cell < 0 || cell >= dataset_->nb_cells()) {
-      throw InputError({.problem = "is " + std::to_string(cell) + ", but the data set has " +
-                                   std::to_string(dataset_->nb_cells()) + " cells",
-                        .field = "a cell index of a posterior"});
-    }
-  }
+  check_batch_size(options_.batch_size);
+  check_cells(indices_, dataset_->nb_cells());
 }
 
 Posterior Posterior::of_all_cells(std::shared_ptr<Model> model, std::shared_ptr<const GeneExpressionDataset> dataset,
                                   PosteriorOptions options) {
   std::vector<std::int64_t> cells = all_cells(dataset->nb_cells());
   return Posterior(std::move(model), std::move(dataset), std::move(cells), std::move(options));
+}
+
+Posterior Posterior::with_indices(std::vector<std::int64_t> indices) const {
+  check_cells(indices, dataset_->nb_cells());
+  Posterior other = *this;
+  other.indices_ = std::move(indices);
+  return other;
+}
+
+Posterior Posterior::with_batch_size(std::int64_t batch_size) const {
+  check_batch_size(batch_size);
+  Posterior other = *this;
+  other.options_.batch_size = batch_size;
+  return other;
+}
+
+Posterior Posterior::corrupted() const {
+  dataset_->corrupted_X();
+  Posterior other = *this;
+  other.options_.corrupted = true;
+  return other;
+}
+
+Posterior Posterior::uncorrupted() const {
+  Posterior other = *this;
+  other.options_.corrupted = false;
+  return other;
 }
 
 std::unique_ptr<Noise> Posterior::noise(std::string_view purpose, std::int64_t minibatch, std::int64_t sample) const {
@@ -148,8 +146,12 @@ std::unique_ptr<Noise> Posterior::noise(std::string_view purpose, std::int64_t m
                                        std::array{position_, static_cast<std::uint64_t>(minibatch)});
 }
 
-void Posterior::for_each_minibatch(
-    std::string_view what, const std::function<void(std::int64_t, std::int64_t, const MiniBatch&)>& use) const {
+void Posterior::for_each_minibatch(std::string_view what, const UseMiniBatch& use) const {
+  for_each_stretch(what, chunk_count(nb_cells(), options_.batch_size), use, [](std::int64_t, std::int64_t) {});
+}
+
+void Posterior::for_each_stretch(std::string_view what, std::int64_t n_minibatches, const UseMiniBatch& use,
+                                 const std::function<void(std::int64_t, std::int64_t)>& done) const {
   if (indices_.empty()) throw InputError({.problem = "has no cells", .field = "posterior '" + options_.name + "'"});
   const MiniBatchOptions how{.device = model_->device(),
                              .version = options_.corrupted ? kCorruptedVersion : std::string()};
@@ -159,14 +161,37 @@ void Posterior::for_each_minibatch(
   const std::shared_ptr<void> announced = minibatches.announce();
   const EvaluationMode evaluation(*model_);
   Reporter reporter(progress_, what, nb_cells());
-  parallel_for(minibatches.size(), 1, [&](std::int64_t begin, std::int64_t end) {
-    at::NoGradGuard no_grad;
-    for (std::int64_t i = begin; i < end; ++i) {
-      throw_if_interrupted();
-      use(i, i * options_.batch_size, minibatches.minibatch(i));
-      reporter.add(std::ssize(minibatches.cells(i)));
+  for (std::int64_t first = 0; first < minibatches.size(); first += n_minibatches) {
+    const std::int64_t count = std::min(n_minibatches, minibatches.size() - first);
+    parallel_for(count, 1, [&](std::int64_t begin, std::int64_t end) {
+      at::NoGradGuard no_grad;
+      for (std::int64_t i = first + begin; i < first + end; ++i) {
+        throw_if_interrupted();
+        use(i, i * options_.batch_size, minibatches.minibatch(i));
+        reporter.add(std::ssize(minibatches.cells(i)));
+      }
+    });
+    const std::int64_t first_cell = first * options_.batch_size;
+    done(first_cell, std::min(count * options_.batch_size, nb_cells() - first_cell));
+  }
+}
+
+void Posterior::for_each_sample(const MiniBatch& batch, std::int64_t minibatch, const Samples& samples,
+                                const UseSamples& use) const {
+  const std::int64_t per_step =
+      std::clamp<std::int64_t>(kLargestSampleStep / (batch.size() * batch.counts.n_genes()), 1, samples.n_samples);
+  for (std::int64_t first = 0; first < samples.n_samples; first += per_step) {
+    throw_if_interrupted();
+    const std::int64_t n = std::min(per_step, samples.n_samples - first);
+    std::vector<std::unique_ptr<Noise>> parts;
+    for (std::int64_t s = 0; s < n; ++s) {
+      parts.push_back(noise(samples.purpose, minibatch, samples.first_draw + first + s));
     }
-  });
+    const std::unique_ptr<Noise> draws =
+        n == 1 ? std::move(parts.front()) : std::make_unique<StackedNoise>(std::move(parts));
+    const InferenceOptions how{.n_samples = n, .transform_batch = samples.transform_batch, .decode = samples.decode};
+    use(first, model_->inference(batch, *draws, how), *draws);
+  }
 }
 
 double Posterior::sum_over_minibatches(std::string_view what,
@@ -176,14 +201,32 @@ double Posterior::sum_over_minibatches(std::string_view what,
   return std::accumulate(parts.begin(), parts.end(), 0.0);
 }
 
-CellArray Posterior::gather(std::string_view what, std::int64_t n_columns,
-                            const std::function<at::Tensor(std::int64_t, const MiniBatch&)>& rows) const {
-  CellArray result{.n_cells = nb_cells(), .n_columns = n_columns, .values = {}};
-  result.values.resize(static_cast<std::size_t>(nb_cells() * n_columns));
-  for_each_minibatch(what, [&](std::int64_t i, std::int64_t first, const MiniBatch& batch) {
-    const at::Tensor part = rows(i, batch).to(at::kCPU, at::kFloat).contiguous();
-    std::memcpy(result.values.data() + first * n_columns, part.data_ptr<float>(), part.nbytes());
-  });
+void Posterior::gather_blocks(std::string_view what, std::int64_t n_columns, std::int64_t cells_per_block,
+                              const MakeRows& rows, const std::function<void(std::int64_t, CellArray&)>& use) const {
+  const std::int64_t n_minibatches =
+      std::max<std::int64_t>(chunk_count(std::min(cells_per_block, nb_cells()), options_.batch_size), 1);
+  const std::int64_t block_cells = std::min(n_minibatches * options_.batch_size, nb_cells());
+  CellArray block{.n_cells = block_cells, .n_columns = n_columns, .values = {}};
+  block.values.resize(static_cast<std::size_t>(block_cells * n_columns));
+  std::int64_t block_begin = 0;
+  for_each_stretch(
+      what, n_minibatches,
+      [&](std::int64_t i, std::int64_t first, const MiniBatch& batch) {
+        const at::Tensor part = rows(i, batch).to(at::kCPU, at::kFloat).contiguous();
+        std::memcpy(block.values.data() + (first - block_begin) * n_columns, part.data_ptr<float>(), part.nbytes());
+      },
+      [&](std::int64_t first, std::int64_t n_cells) {
+        block.n_cells = n_cells;
+        block.values.resize(static_cast<std::size_t>(n_cells * n_columns));
+        use(first, block);
+        block_begin = first + n_cells;
+      });
+}
+
+CellArray Posterior::gather(std::string_view what, std::int64_t n_columns, const MakeRows& rows) const {
+  CellArray result;
+  gather_blocks(what, n_columns, nb_cells(), rows,
+                [&](std::int64_t, CellArray& block) { result = std::move(block); });
   return result;
 }
 
@@ -210,31 +253,17 @@ double Posterior::reconstruction_error() const {
 double Posterior::marginal_log_likelihood(const MiniBatch& batch, std::int64_t minibatch,
                                           std::int64_t n_mc_samples) const {
   const std::int64_t n_cells = batch.size();
-  const std::int64_t per_step =
-      std::clamp<std::int64_t>(kLargestSampleStep / (n_cells * batch.counts.n_genes()), 1, n_mc_samples);
   std::vector<double> log_weights(static_cast<std::size_t>(n_mc_samples * n_cells));
-  for (std::int64_t first = 0; first < n_mc_samples; first += per_step) {
-    throw_if_interrupted();
-    const std::int64_t n_samples = std::min(per_step, n_mc_samples - first);
-    std::vector<std::unique_ptr<Noise>> parts;
-    for (std::int64_t s = 0; s < n_samples; ++s) parts.push_back(noise("marginal_ll", minibatch, first + s));
-    at::Tensor log_weight;
-    const auto log_weight_of = [&](const InferenceOutputs& out) {
-      const at::Tensor p_z = normal_log_prob(out.z, at::zeros_like(out.z), at::ones_like(out.z)).sum(-1);
-      const at::Tensor p_l = normal_log_prob(out.library, batch.local_l_mean, batch.local_l_var).sum(-1);
-      const at::Tensor q_z = normal_log_prob(out.z, out.qz_m, out.qz_v).sum(-1);
-      const at::Tensor q_l = normal_log_prob(out.library, out.ql_m, out.ql_v).sum(-1);
-      return p_z + p_l - model_->get_reconstruction_loss(batch, out) - q_z - q_l;
-    };
-    if (n_samples == 1) {
-      log_weight = log_weight_of(model_->inference(batch, *parts.front()));
-    } else {
-      StackedNoise stacked(std::move(parts));
-      log_weight = log_weight_of(model_->inference(batch, stacked, {.n_samples = n_samples}));
-    }
+  const Samples samples{.purpose = "marginal_ll", .n_samples = n_mc_samples};
+  for_each_sample(batch, minibatch, samples, [&](std::int64_t first, const InferenceOutputs& out, Noise&) {
+    const at::Tensor p_z = normal_log_prob(out.z, at::zeros_like(out.z), at::ones_like(out.z)).sum(-1);
+    const at::Tensor p_l = normal_log_prob(out.library, batch.local_l_mean, batch.local_l_var).sum(-1);
+    const at::Tensor q_z = normal_log_prob(out.z, out.qz_m, out.qz_v).sum(-1);
+    const at::Tensor q_l = normal_log_prob(out.library, out.ql_m, out.ql_v).sum(-1);
+    const at::Tensor log_weight = p_z + p_l - model_->get_reconstruction_loss(batch, out) - q_z - q_l;
     const at::Tensor values = log_weight.to(at::kCPU, at::kDouble).contiguous();
     std::memcpy(log_weights.data() + first * n_cells, values.data_ptr<double>(), values.nbytes());
-  }
+  });
   return sum_of_log_mean_exp(log_weights, n_mc_samples, n_cells);
 }
 
@@ -273,14 +302,10 @@ CellArray Posterior::get_library(bool give_mean) const {
   });
 }
 
-CellArray Posterior::get_sample_scale(const InferenceOptions& options) const {
-  if (options.n_samples != 1) {
-    throw InputError({.problem = "must be 1 here", .field = "n_samples"});
-  }
-  return gather("expected frequencies", dataset_->nb_genes(), [&](std::int64_t i, const MiniBatch& batch) {
-    const auto draws = noise("sample_scale", i);
-    return model_->inference(batch, *draws, options).px_scale;
-  });
+RawData Posterior::raw_data() const {
+  RawData raw{.X = dataset_->X().select_cells(indices_), .labels = {}};
+  for (const std::int64_t cell : indices_) raw.labels.push_back(dataset_->labels()[cell]);
+  return raw;
 }
 
 }  // namespace scvi

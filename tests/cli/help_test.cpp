@@ -7,8 +7,8 @@
 namespace scvi::testing {
 namespace {
 
-const std::vector<std::string> kCommands = {"info",  "convert", "prepare",  "datasets", "simulate",
-                                            "train", "embed",   "evaluate", "cluster"};
+const std::vector<std::string> kCommands = {"info",  "convert", "prepare",   "datasets", "simulate",
+                                            "train", "embed",   "normalize", "evaluate", "cluster"};
 
 TEST(Help, OfTheProgramNamesEveryCommand) {
   for (const std::string word : {"--help", "-h", "help"}) {
@@ -123,6 +123,9 @@ TEST(Help, OfACommandNamesItsOptions) {
        "--no-progress"},
       {"RUN", "DATA", "--output", "--layer", "--memory", "--key", "--library-key", "--batch-size", "--seed",
        "--device", "--force", "--kernel", "--threads", "--verbosity", "--no-progress"},
+      {"RUN", "DATA", "--output", "--transform-batch", "--n-samples", "--genes", "--library-size", "--as-layer",
+       "--memory", "--batch-size", "--seed", "--device", "--force", "--kernel", "--threads", "--verbosity",
+       "--no-progress"},
       {"RUN", "DATA", "--json", "--metrics", "--layer", "--memory", "--split-key", "--mc-samples", "--batch-size",
        "--seed", "--device", "--force", "--kernel", "--threads", "--verbosity", "--no-progress"},
       {"RUN",           "DATA",       "--output",  "--rep",       "--n-neighbors", "--resolution",

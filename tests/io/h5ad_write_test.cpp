@@ -71,6 +71,19 @@ void expect_columns_of_every_type(const Frame& frame, std::size_t n) {
   EXPECT_EQ(texts_of(frame, "truth with none"), expected("", "False"));
 }
 
+/// The numbers 0.5, 1.5, ... of a matrix, one row and then the others.
+DenseRows rows_in_two_parts(std::int64_t n_rows, std::int64_t n_cols) {
+  return [=](const AppendRows& append) {
+    std::vector<float> values;
+    for (std::int64_t i = 0; i < n_rows * n_cols; ++i) values.push_back(static_cast<float>(i) + 0.5F);
+    append(std::span(values).first(static_cast<std::size_t>(n_cols)));
+    append(std::span(values).subspan(static_cast<std::size_t>(n_cols)));
+  };
+}
+
+const std::vector<std::vector<float>> kRowsOfParts = {
+    {0.5F, 1.5F, 2.5F}, {3.5F, 4.5F, 5.5F}, {6.5F, 7.5F, 8.5F}, {9.5F, 10.5F, 11.5F}};
+
 // ---------------------------------------------------------------- write_h5ad
 
 TEST_F(H5adWriting, WhatIsWrittenIsReadBack) {
@@ -137,6 +150,30 @@ TEST_F(H5adWriting, AWrongNumberOfRowsIsRefusedAndLeavesNothing) {
   many.obs.columns.clear();
   many.obsm.clear();
   EXPECT_THROW(write_h5ad(output_, many, Overwrite::refuse), InputError);
+  EXPECT_EQ(files_in_folder(), 0U);
+}
+
+TEST_F(H5adWriting, DenseRowsComeInPieces) {
+  H5adContents contents = testing::small_contents();
+  contents.dense_rows = rows_in_two_parts(4, 3);
+  contents.layers.push_back({"again", rows_in_two_parts(4, 3)});
+  write_h5ad(output_, contents, Overwrite::refuse);
+  const H5adFile file(output_);
+  EXPECT_EQ(dense_of(*file.matrix()), kRowsOfParts);
+  EXPECT_EQ(file.layers(), Texts{"again"});
+  EXPECT_EQ(dense_of(*file.matrix("again")), kRowsOfParts);
+  EXPECT_EQ(Hdf5File::open(output_).attribute_string("layers/again", "encoding-type"), "array");
+}
+
+TEST_F(H5adWriting, AWrongNumberOfDenseRowsIsRefusedAndLeavesNothing) {
+  for (const std::int64_t n_rows : {3, 5}) {
+    H5adContents contents = testing::small_contents();
+    contents.dense_rows = rows_in_two_parts(n_rows, 3);
+    EXPECT_THROW(write_h5ad(output_, contents, Overwrite::refuse), InputError);
+  }
+  H5adContents contents = testing::small_contents();
+  contents.layers.push_back({"parts", rows_in_two_parts(3, 4)});
+  EXPECT_THROW(write_h5ad(output_, contents, Overwrite::refuse), InputError);
   EXPECT_EQ(files_in_folder(), 0U);
 }
 
@@ -273,6 +310,25 @@ TEST_F(H5adWriting, NamesThatAreThereAreReplacedInTheirPlace) {
   EXPECT_EQ(files_in_folder(), 1U);
 }
 
+TEST_F(H5adWriting, ACopyTakesLayersInPieces) {
+  testing::write_small_h5ad(input_);
+  H5adAdditions additions;
+  additions.layers = {{"scvi", rows_in_two_parts(4, 3)}};
+  // The second time the layer is there already.
+  for (int time = 0; time < 2; ++time) {
+    copy_h5ad_with(input_, input_, additions, Overwrite::replace);
+    const H5adFile file(input_);
+    EXPECT_EQ(file.layers(), Texts{"scvi"});
+    EXPECT_EQ(dense_of(*file.matrix("scvi")), kRowsOfParts);
+    EXPECT_EQ(dense_of(*file.matrix()), testing::small_matrix());
+  }
+  const std::string before = read_file(input_);
+  additions.layers = {{"scvi", rows_in_two_parts(5, 3)}};
+  EXPECT_THROW(copy_h5ad_with(input_, input_, additions, Overwrite::replace), InputError);
+  EXPECT_EQ(read_file(input_), before);
+  EXPECT_EQ(files_in_folder(), 1U);
+}
+
 TEST_F(H5adWriting, MissingDictionariesAreMade) {
   testing::write_small_h5ad(input_);
   {
@@ -352,6 +408,7 @@ TEST_F(H5adWriting, WrongAdditionsAreRefusedBeforeAnythingIsWritten) {
   refused([&](H5adAdditions& a) { a.obs = {{.name = "a/b", .values = Texts(4, "y"), .missing = {}}}; }, "slashes");
   refused([&](H5adAdditions& a) { a.obsm = {{"X", {3, 1, {1, 2, 3}}}}; }, "must have 4 rows");
   refused([&](H5adAdditions& a) { a.uns = {{"a/b", {1.0}}}; }, "slashes");
+  refused([&](H5adAdditions& a) { a.layers = {{"a/b", rows_in_two_parts(4, 3)}}; }, "slashes");
 }
 
 TEST_F(H5adWriting, ADamagedOrMissingInputLeavesNoOutput) {

@@ -15,9 +15,10 @@ bool replay(const GoldenCase& golden, Comparison& comparison) {
     replay_hvg(golden, comparison);
     return true;
   }
-  const bool is_posterior_case = golden.name().starts_with("posterior_");
-  if (golden.model() == "VAE" && !is_posterior_case) {
-    if (golden.is_trajectory()) {
+  if (golden.model() == "VAE") {
+    if (golden.name().starts_with("posterior_")) {
+      replay_posterior(golden, comparison);
+    } else if (golden.is_trajectory()) {
       replay_vae_trajectory(golden, comparison);
     } else {
       replay_vae(golden, comparison);

@@ -1,7 +1,10 @@
 #pragma once
 
+#include <memory>
+
 #include "comparison.hpp"
 #include "golden_case.hpp"
+#include "scvi/model/model.hpp"
 
 namespace scvi::parity {
 
@@ -14,5 +17,9 @@ void replay_hvg(const GoldenCase& golden, Comparison& comparison);
 void replay_distributions(const GoldenCase& golden, Comparison& comparison);
 void replay_vae(const GoldenCase& golden, Comparison& comparison);
 void replay_vae_trajectory(const GoldenCase& golden, Comparison& comparison);
+void replay_posterior(const GoldenCase& golden, Comparison& comparison);
+
+/// The model that a case is about, untrained, on the device of the replay.
+std::shared_ptr<Model> model_of(const GoldenCase& golden);
 
 }  // namespace scvi::parity

@@ -54,8 +54,8 @@ TEST_F(PosteriorOnGpu, AgreesWithTheCpu) {
       expect_near(here.get_latent().z.values, there.get_latent().z.values);
       expect_near(here.get_library().values, there.get_library().values);
       expect_near(here.get_sample_scale().values, there.get_sample_scale().values);
-      expect_near(here.get_sample_scale({.transform_batch = 1}).values,
-                  there.get_sample_scale({.transform_batch = 1}).values);
+      expect_near(here.get_sample_scale({.transform_batch = {1}}).values,
+                  there.get_sample_scale({.transform_batch = {1}}).values);
     }
   }
 }

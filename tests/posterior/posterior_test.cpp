@@ -1,45 +1,19 @@
 #include "scvi/posterior/posterior.hpp"
 
-#include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 
+#include "posterior/example.hpp"
 #include "scvi/core/error.hpp"
 #include "scvi/core/settings.hpp"
-#include "scvi/dataset/synthetic.hpp"
-#include "scvi/io/hdf5.hpp"
-#include "scvi/model/vae.hpp"
 #include "scvi/posterior/metrics.hpp"
-#include "testing.hpp"
 
 namespace scvi {
 namespace {
 
-struct Example {
-  std::shared_ptr<Model> model;
-  std::shared_ptr<const GeneExpressionDataset> dataset;
-  Posterior posterior(PosteriorOptions options = {}) const {
-    return Posterior::of_all_cells(model, dataset, std::move(options));
-  }
-};
-
-Example example(LatentDistribution latent = LatentDistribution::normal) {
-  SyntheticDatasetCorrOptions options;
-  options.n_cells_cluster = 50;
-  options.n_genes_high = 8;
-  options.n_batches = 2;
-  options.seed = 2;
-  Example result;
-  result.dataset = std::make_shared<GeneExpressionDataset>(synthetic_dataset_corr(options).dataset);
-  result.model = std::make_shared<VAE>(VaeOptions{.n_input = result.dataset->nb_genes(),
-                                                  .n_batch = 2,
-                                                  .n_hidden = 8,
-                                                  .n_latent = 3,
-                                                  .latent_distribution = latent},
-                                       4);
-  return result;
-}
+using testing::Example;
+using testing::example;
 
 TEST(Posterior, GivesTheSameBitsForAnyNumberOfThreads) {
   const Example cells = example();
@@ -88,6 +62,42 @@ TEST(Posterior, BoundsTheMarginalLikelihoodFromAbove) {
   EXPECT_LT(cells.posterior().reconstruction_error(), elbo);
 }
 
+TEST(Posterior, CanBeLookedAtThroughOtherCellsAndMinibatches) {
+  const Posterior all = example().posterior();
+  const Posterior some = all.with_indices({299, 0, 150});
+  EXPECT_EQ(some.indices(), (std::vector<std::int64_t>{299, 0, 150}));
+  EXPECT_EQ(all.nb_cells(), 300);
+  EXPECT_EQ(all.with_batch_size(7).options().batch_size, 7);
+  EXPECT_THROW(all.with_indices({300}), InputError);
+  EXPECT_THROW(all.with_batch_size(0), InputError);
+  const auto library = all.with_batch_size(300).get_library().values;
+  const auto of_some = some.get_library().values;
+  for (const int i : {0, 1, 2}) EXPECT_NEAR(of_some[i], library[some.indices()[i]], 1e-5);
+}
+
+TEST(Posterior, ReadsTheCorruptedCountsOnRequestAlone) {
+  const Posterior clean = example().posterior();
+  const Posterior corrupted = clean.corrupted();
+  EXPECT_NE(corrupted.get_library().values, clean.get_library().values);
+  EXPECT_EQ(corrupted.uncorrupted().get_library().values, clean.get_library().values);
+}
+
+TEST(Posterior, HandsOutTheCountsOfItsCells) {
+  const Example cells = example();
+  const RawData raw = cells.posterior().with_indices({7, 250}).raw_data();
+  EXPECT_EQ(raw.labels, (std::vector<std::int64_t>{cells.dataset->labels()[7], cells.dataset->labels()[250]}));
+  std::vector<float> expected(static_cast<std::size_t>(2 * cells.dataset->nb_genes())), found = expected;
+  cells.dataset->X().gather_dense(std::vector<std::int64_t>{7, 250}, expected.data());
+  raw.X.gather_dense(std::vector<std::int64_t>{0, 1}, found.data());
+  EXPECT_EQ(found, expected);
+}
+
+TEST(Posterior, GivesASampleOfTheLibraryOfEveryCell) {
+  const Posterior all = example().posterior();
+  EXPECT_EQ(all.get_stats(), all.get_library(false).values);
+  EXPECT_NE(all.get_stats(), all.get_library().values);
+}
+
 TEST(Posterior, LeavesTheModelInItsMode) {
   const Example cells = example();
   cells.model->train();
@@ -117,59 +127,6 @@ TEST(PosteriorMetrics, SayWhyTheyHaveNoValue) {
   EXPECT_NE(posterior_metric("entropy_batch_mixing").why_undefined(one_batch), "");
   EXPECT_NE(posterior_metric("ari").why_undefined(one_batch), "");
   EXPECT_THROW(posterior_metric("elbw"), InputError);
-}
-
-/// What the golden posterior cases hold that exists here already, with the draws they recorded.
-TEST(PosteriorGolden, ReproducesTheReference) {
-  const std::string path = testing::golden_dir() + "/posterior_vae_zinb_genebatch_b2.h5";
-  const auto file = io::Hdf5File::open(path);
-  const auto read = [&](const std::string& name) {
-    const auto array = file.read<float>(name);
-    return at::tensor(array.values).view(array.shape);
-  };
-  const at::Tensor x = read("inputs/x");
-  const auto batches = file.read<std::int64_t>("inputs/batch_index").values;
-  auto dataset = std::make_shared<GeneExpressionDataset>();
-  PopulateOptions populate;
-  populate.batch_indices = batches;
-  const std::span counts(x.data_ptr<float>(), static_cast<std::size_t>(x.numel()));
-  dataset->populate_from_data(CountMatrix::from_dense(x.size(0), x.size(1), counts), populate);
-  const auto model = std::make_shared<VAE>(VaeOptions{.n_input = 20,
-                                                      .n_batch = 2,
-                                                      .n_hidden = 12,
-                                                      .n_latent = 4,
-                                                      .dropout_rate = 0,
-                                                      .dispersion = Dispersion::gene_batch});
-  std::vector<io::NamedTensor> state;
-  for (const auto& name : file.children("weights")) {
-    const bool whole = name.ends_with("num_batches_tracked");
-    state.push_back(
-        to_named_tensor(name, whole ? at::tensor(file.read<std::int64_t>("weights/" + name).values).squeeze()
-                                    : read("weights/" + name)));
-  }
-  load_state_dict(*model, state, path);
-
-  Posterior posterior = Posterior::of_all_cells(model, dataset, {.batch_size = 10});
-  posterior.set_noise([&](std::string_view purpose, std::int64_t minibatch, std::int64_t sample) {
-    const std::string tape = "noise/" + std::string(purpose);
-    const std::string at_sample = purpose == "marginal_ll" ? "@" + std::to_string(sample) : "";
-    std::map<std::string, at::Tensor> draws;
-    for (const char* name : {"z", "l"}) {
-      draws[name] = read(tape + "/" + name + at_sample + "/mb" + std::to_string(minibatch));
-    }
-    return std::make_unique<RecordedNoise>(std::move(draws));
-  });
-  const auto expect = [&](const std::string& what, double got) {
-    const double expected = file.read<double>("expected/" + what + "/value").values[0];
-    EXPECT_NEAR(got, expected, 1e-4 * std::abs(expected)) << what;
-  };
-  expect("elbo", posterior.elbo());
-  expect("reconstruction_error", posterior.reconstruction_error());
-  expect("marginal_ll", posterior.marginal_ll(4));
-  posterior.set_noise({});
-  const auto latent = posterior.get_latent().z.values;
-  const auto expected = file.read<float>("expected/get_latent_mean/latent").values;
-  for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(latent[i], expected[i], 1e-4);
 }
 
 }  // namespace

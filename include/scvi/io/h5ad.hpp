@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <variant>
@@ -121,6 +122,17 @@ struct UnsValue {
       value;
 };
 
+/// Takes whole rows, row-major, behind those that it was given before.
+using AppendRows = std::function<void(std::span<const float> rows)>;
+/// Hands a dense matrix over, some rows at a time and in order.
+using DenseRows = std::function<void(const AppendRows& append)>;
+
+/// A dense float32 matrix over all cells and genes, under layers. It is never in memory as a whole.
+struct H5adLayer {
+  std::string name;
+  DenseRows rows;
+};
+
 /// What to add to a copy of an .h5ad file. A name that is there already is replaced.
 struct H5adAdditions {
   std::vector<Column> obs;
@@ -128,6 +140,7 @@ struct H5adAdditions {
   std::vector<std::pair<std::string, FloatArray>> obsm;
   std::vector<std::pair<std::string, FloatArray>> varm;
   std::vector<std::pair<std::string, SparseArray>> obsp;  ///< (n_obs, n_obs)
+  std::vector<H5adLayer> layers;
   UnsDict uns;
 };
 
@@ -145,6 +158,8 @@ struct H5adContents {
   std::function<bool(CsrBlock& block)> next_rows;
   /// Or a matrix whose rows are copied, in the blocks in which it comes.
   MatrixReader* rows = nullptr;
+  /// Or a dense matrix of any numbers. It is written as it is, not compressed.
+  DenseRows dense_rows;
   /// Integer-valued X is written as float32 (what scanpy expects) unless this is set.
   bool dense = false;
   std::vector<std::pair<std::string, FloatArray>> obsm;
@@ -153,6 +168,7 @@ struct H5adContents {
   /// More of obsm, with all their digits (float64); the names of their columns go to uns, where H5adFile::table finds
   /// them.
   std::vector<CellTable> tables;
+  std::vector<H5adLayer> layers;
   UnsDict uns;
 };
 

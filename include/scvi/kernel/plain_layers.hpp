@@ -7,6 +7,7 @@
 #include "scvi/kernel/latent_sample.hpp"
 #include "scvi/kernel/matrix_product.hpp"
 #include "scvi/kernel/norm_relu_dropout.hpp"
+#include "scvi/kernel/softmax_rows.hpp"
 #include "scvi/kernel/sparse_linear.hpp"
 
 /// The layer kernels as plain loops, one number at a time, for float and double: what the fast ones are held against.
@@ -43,6 +44,9 @@ void latent_sample(const LatentSample<T>& latent, T* variance, T* z, T* kl);
 
 template <class T>
 void latent_sample_backward(const LatentSample<T>& latent, const T* dz, const T* dkl, T* dmean, T* draw_variance);
+
+template <class T>
+void softmax_rows(const SoftmaxRows<T>& rows);
 
 template <class T>
 void fused_adam(std::span<const AdamBuffer<T>> buffers, std::int64_t step, const AdamSettings& settings);

@@ -39,11 +39,19 @@ struct InferenceOutputs {
   at::Tensor library;     ///< (cells, 1) sample of the log library size
 };
 
+/// What is wanted of a decoder; the rest of InferenceOutputs may then stay undefined.
+enum class Decode {
+  all,
+  rate,   ///< px_rate and px_scale
+  scale,  ///< px_scale
+};
+
 struct InferenceOptions {
   /// Samples of the latent variables for each cell. From 2 on, outputs gain a leading dimension.
   std::int64_t n_samples = 1;
   /// Decode every cell as if it came from this batch.
   std::optional<std::int64_t> transform_batch = {};
+  Decode decode = Decode::all;
 };
 
 /// What every model answers. Parameters and buffers carry scVI's names.

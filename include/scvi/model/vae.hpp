@@ -50,9 +50,9 @@ class VAE : public Model {
   /// A sample of z in a list of one, as the reference has it.
   std::vector<at::Tensor> get_latents(const MiniBatch& batch, Noise& noise);
   /// px_scale of inference().
-  at::Tensor get_sample_scale(const MiniBatch& batch, Noise& noise, const InferenceOptions& options = {});
+  at::Tensor get_sample_scale(const MiniBatch& batch, Noise& noise, InferenceOptions options = {});
   /// px_rate of inference().
-  at::Tensor get_sample_rate(const MiniBatch& batch, Noise& noise, const InferenceOptions& options = {});
+  at::Tensor get_sample_rate(const MiniBatch& batch, Noise& noise, InferenceOptions options = {});
 
   const VaeOptions& options() const { return options_; }
 
@@ -60,8 +60,6 @@ class VAE : public Model {
   static ModelSpec spec();
 
  private:
-  /// What forward() needs beside the outputs themselves.
-  InferenceOutputs run(const MiniBatch& batch, Noise& noise, const InferenceOptions& options, bool all_heads);
   /// What the encoders read of the counts.
   kernel::LayerInput encoder_input(const kernel::LayerInput& counts) const;
   DecoderSCVI::Counts count_distribution(const MiniBatch& batch) const;

@@ -25,6 +25,7 @@ class DecoderSCVI : public torch::nn::Module {
  public:
   /// Which of the heads are wanted; the others stay undefined and get no gradient.
   struct Heads {
+    bool px_rate = true;
     bool px_r = false;  ///< dispersion of every gene in every cell (dispersion gene-cell)
     bool px_dropout = true;
   };

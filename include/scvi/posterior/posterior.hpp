@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,15 +12,12 @@
 #include "scvi/dataset/gene_expression_dataset.hpp"
 #include "scvi/loader/data_loader.hpp"
 #include "scvi/model/model.hpp"
+#include "scvi/posterior/cell_array.hpp"
+#include "scvi/posterior/expression.hpp"
+#include "scvi/posterior/generation.hpp"
+#include "scvi/posterior/imputation.hpp"
 
 namespace scvi {
-
-/// Numbers per cell, (n_cells, n_columns), row-major, with the cells they belong to.
-struct CellArray {
-  std::int64_t n_cells = 0;
-  std::int64_t n_columns = 0;
-  std::vector<float> values;
-};
 
 /// The latent space of some cells, in the order of the posterior's indices.
 struct Latent {
@@ -33,6 +31,12 @@ struct PosteriorOptions {
   std::uint64_t seed = 0;
   bool corrupted = false;  ///< look at the corrupted counts
   std::string name = {};   ///< sets the draws of this posterior apart from those of others: "test_set"
+};
+
+/// The observed counts of some cells, (cells, genes), with their labels.
+struct RawData {
+  CountMatrix X;
+  std::vector<std::int64_t> labels;
 };
 
 /// Noise for one minibatch. @param purpose what is computed: "elbo"; @param sample which Monte-Carlo sample
@@ -53,6 +57,16 @@ class Posterior {
   static Posterior of_all_cells(std::shared_ptr<Model> model, std::shared_ptr<const GeneExpressionDataset> dataset,
                                 PosteriorOptions options = {});
 
+  // The same model seen through other cells or options: scVI's update(), sequential() and update_sampler_indices().
+  // Cells are always visited in the order of their indices.
+  /// @throws InputError for an index out of range
+  Posterior with_indices(std::vector<std::int64_t> indices) const;
+  /// But for rounding, means do not depend on the size of minibatches; draws do. @throws InputError for less than 1
+  Posterior with_batch_size(std::int64_t batch_size) const;
+  /// The one that reads the corrupted counts. @throws InputError when the data set has none
+  Posterior corrupted() const;
+  Posterior uncorrupted() const;
+
   const std::vector<std::int64_t>& indices() const { return indices_; }
   std::int64_t nb_cells() const { return std::ssize(indices_); }
   const GeneExpressionDataset& gene_dataset() const { return *dataset_; }
@@ -71,9 +85,39 @@ class Posterior {
   Latent get_latent(bool give_mean = true) const;
   /// (cells, 1) mean (or one sample) of the natural log of the library size.
   CellArray get_library(bool give_mean = true) const;
-  /// (cells, genes) expected frequencies of expression, from one sample of z. @param transform_batch see
-  /// InferenceOptions
-  CellArray get_sample_scale(const InferenceOptions& options = {}) const;
+  /// One sample of the natural log of the library size of each cell.
+  std::vector<float> get_stats() const { return get_library(/*give_mean=*/false).values; }
+
+  /// (cells, genes) expected frequencies, mean over samples and batches: normalised expression. Memory does not grow
+  /// with the number of samples. @throws InputError for an unknown batch or gene, as all that take options
+  CellArray get_sample_scale(const ExpressionOptions& options = {}) const;
+  /// (cells, genes) expected counts, in the same way.
+  CellArray get_sample_rate(const ExpressionOptions& options = {}) const;
+  /// Either of the two, some cells after the other: use(place of the first cell in indices(), its rows) is called in
+  /// order, on the calling thread. The values are those of the functions above.
+  /// @param cells_per_block is rounded up to whole minibatches
+  void for_each_expression_block(Expression what, const ExpressionOptions& options, std::int64_t cells_per_block,
+                                 const std::function<void(std::int64_t, const CellArray&)>& use) const;
+  /// (n_samples, cells, genes) expected counts, mean over batches: every sample of get_sample_rate().
+  SampleArray imputation(const ExpressionOptions& options = {}) const;
+
+  // How well corrupted counts are restored. @throws InputError when the data set has no corrupted counts
+  ImputationList imputation_list(std::int64_t n_samples = 1) const;
+  double imputation_score(std::int64_t n_samples = 1) const;
+  ImputationBenchmark imputation_benchmark(std::int64_t n_samples = 8) const;
+
+  /// @param give_mean means over the samples
+  GeneratedParameters generate_parameters(std::int64_t n_samples = 1, bool give_mean = false) const;
+  /// Counts drawn from the posterior predictive distribution: for nb and zinb, Poisson counts of Gamma rates.
+  GeneratedCounts generate(const GenerateOptions& options = {}) const;
+  /// Expression at a common library size with the noise of the cells but not of the counting: Gamma rates without
+  /// their Poisson counts, and without extra zeros. For a Poisson model these rates are the expected counts.
+  SampleArray generate_denoised_samples(const DenoisedOptions& options = {}) const;
+  /// (genes, genes) correlations over all cells and denoised samples; NaN for a gene that does not vary. Memory:
+  /// genes x genes, and for Spearman's, which ranks them, all samples of all cells.
+  CellArray generate_feature_correlation_matrix(const CorrelationOptions& options = {}) const;
+
+  RawData raw_data() const;
 
   /// Draws for another point in training: metrics of different epochs are independent. Default 0.
   void set_position(std::uint64_t position) { position_ = position; }
@@ -83,16 +127,51 @@ class Posterior {
   void set_noise(NoiseFactory factory) { noise_factory_ = std::move(factory); }
 
  private:
+  /// Calls on minibatches: number of the minibatch, first cell's place in indices, minibatch.
+  using UseMiniBatch = std::function<void(std::int64_t, std::int64_t, const MiniBatch&)>;
+  /// Rows of a result: of a minibatch with its number.
+  using MakeRows = std::function<at::Tensor(std::int64_t, const MiniBatch&)>;
+  /// Samples of a minibatch: number of the first, and what was inferred, with a leading dimension where it is more
+  /// than one; further draws for the same samples come from the noise.
+  using UseSamples = std::function<void(std::int64_t, const InferenceOutputs&, Noise&)>;
+  /// Which samples of a minibatch are drawn, and what of them is decoded.
+  struct Samples {
+    std::string_view purpose;
+    std::int64_t n_samples = 1;
+    std::optional<std::int64_t> transform_batch = {};
+    Decode decode = Decode::all;
+    std::int64_t first_draw = 0;  ///< number of the first draw: batches that are averaged have draws of their own
+  };
+
   std::unique_ptr<Noise> noise(std::string_view purpose, std::int64_t minibatch, std::int64_t sample = 0) const;
-  /// Calls use(number of the minibatch, first cell's place in indices, minibatch) for all, in any order and on any
-  /// thread, without recording gradients.
-  void for_each_minibatch(std::string_view what,
-                          const std::function<void(std::int64_t, std::int64_t, const MiniBatch&)>& use) const;
+  /// For all minibatches, in any order and on any thread, without recording gradients.
+  void for_each_minibatch(std::string_view what, const UseMiniBatch& use) const;
+  /// The same in stretches of so many minibatches: done(first cell's place, number of cells) follows each.
+  void for_each_stretch(std::string_view what, std::int64_t n_minibatches, const UseMiniBatch& use,
+                        const std::function<void(std::int64_t, std::int64_t)>& done) const;
+  /// All samples, as many at a time as memory is worth; the draws of one depend on its number alone.
+  void for_each_sample(const MiniBatch& batch, std::int64_t minibatch, const Samples& samples,
+                       const UseSamples& use) const;
   /// Sum over minibatches of what `value` gives for each, in double and in fixed order.
   double sum_over_minibatches(std::string_view what,
                               const std::function<double(std::int64_t, const MiniBatch&)>& value) const;
-  CellArray gather(std::string_view what, std::int64_t n_columns,
-                   const std::function<at::Tensor(std::int64_t, const MiniBatch&)>& rows) const;
+  CellArray gather(std::string_view what, std::int64_t n_columns, const MakeRows& rows) const;
+  /// gather() in blocks of at least so many cells, in order.
+  void gather_blocks(std::string_view what, std::int64_t n_columns, std::int64_t cells_per_block,
+                     const MakeRows& rows, const std::function<void(std::int64_t, CellArray&)>& use) const;
+  std::int64_t n_columns(const std::vector<std::int64_t>& genes) const;
+  at::Tensor mean_expression(Expression what, const MiniBatch& batch, std::int64_t minibatch,
+                             const ExpressionOptions& options) const;
+  /// Denoised samples of a minibatch: number of the first of several, or of one.
+  using UseValues = std::function<void(std::int64_t, const at::Tensor&)>;
+  void for_each_denoised(const MiniBatch& batch, std::int64_t minibatch, const DenoisedOptions& options,
+                         std::int64_t first_draw, const UseValues& use) const;
+  /// All of them, some minibatches after the other, as rows of genes: (cells x samples, genes), in a fixed order.
+  void for_each_denoised_block(const DenoisedOptions& options, std::int64_t first_draw, std::int64_t n_minibatches,
+                               const std::function<void(std::vector<float>&)>& use) const;
+  void check(const ExpressionOptions& options) const;
+  void check(const DenoisedOptions& options) const;
+  void check_batch(std::int64_t batch) const;
   double marginal_log_likelihood(const MiniBatch& batch, std::int64_t minibatch, std::int64_t n_mc_samples) const;
 
   std::shared_ptr<Model> model_;

@@ -105,6 +105,13 @@ std::int64_t bytes_of(const std::vector<std::pair<std::string, SparseArray>>& ar
   return bytes;
 }
 
+/// What the layers will take.
+std::int64_t layer_bytes(const std::string& input, const H5adAdditions& additions) {
+  if (additions.layers.empty()) return 0;
+  const H5adFile file(input);
+  return std::ssize(additions.layers) * file.n_obs() * file.n_vars() * static_cast<std::int64_t>(sizeof(float));
+}
+
 void check_room(const std::string& input, const std::string& output, const H5adAdditions& additions) {
   std::error_code error;
   const auto input_bytes = static_cast<double>(std::filesystem::file_size(input, error));
@@ -112,9 +119,9 @@ void check_room(const std::string& input, const std::string& output, const H5adA
   const std::string folder = std::filesystem::path(output).parent_path().string();
   struct statvfs room {};
   if (::statvfs(folder.empty() ? "." : folder.c_str(), &room) != 0) return;
-  const double needed =
-      input_bytes + static_cast<double>(bytes_of(additions.obs) + bytes_of(additions.var) + bytes_of(additions.obsm) +
-                                        bytes_of(additions.varm) + bytes_of(additions.obsp));
+  const double needed = input_bytes + static_cast<double>(bytes_of(additions.obs) + bytes_of(additions.var) +
+                                                          bytes_of(additions.obsm) + bytes_of(additions.varm) +
+                                                          bytes_of(additions.obsp) + layer_bytes(input, additions));
   const double available = static_cast<double>(room.f_bavail) * static_cast<double>(room.f_frsize);
   if (needed <= available) return;
   throw IoError({.problem = "needs " + format_bytes(needed) + ", but only " + format_bytes(available) +
@@ -145,6 +152,7 @@ void check_additions(const std::string& input, const H5adAdditions& additions) {
   for (const auto& [name, array] : additions.obsm) h5ad::check_array(name, array, opened.n_obs(), "obsm");
   for (const auto& [name, array] : additions.varm) h5ad::check_array(name, array, opened.n_vars(), "varm");
   for (const auto& [name, array] : additions.obsp) h5ad::check_sparse(name, array, opened.n_obs(), "obsp");
+  for (const H5adLayer& layer : additions.layers) h5ad::check_name(layer.name, "layers");
   for (const auto& [name, value] : additions.uns) h5ad::check_name(name, "uns");
 }
 
@@ -189,6 +197,10 @@ class Editor {
       replace(group + "/" + name);
       writer_.write_sparse(group + "/" + name, array);
     }
+  }
+
+  void add_layers(const std::vector<H5adLayer>& layers, std::int64_t n_rows, std::int64_t n_cols) {
+    writer_.write_layers(layers, n_rows, n_cols);
   }
 
   void add_values(const UnsDict& values) {
@@ -270,6 +282,10 @@ void copy_h5ad_with(const std::string& input, const std::string& output, const H
   editor.add_arrays("obsm", additions.obsm);
   editor.add_arrays("varm", additions.varm);
   editor.add_sparse("obsp", additions.obsp);
+  if (!additions.layers.empty()) {
+    const H5adFile opened(input);
+    editor.add_layers(additions.layers, opened.n_obs(), opened.n_vars());
+  }
   editor.add_values(additions.uns);
   file.close();
   target.commit();

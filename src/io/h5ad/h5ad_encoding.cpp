@@ -5,6 +5,7 @@
 #include <set>
 
 #include "scvi/core/error.hpp"
+#include "scvi/core/interrupt.hpp"
 #include "utf8.hpp"
 
 namespace scvi::io::h5ad {
@@ -240,6 +241,38 @@ void ElementWriter::write_sparse(const std::string& path, const SparseArray& arr
       write_numbers(path + name, std::vector<std::int32_t>(numbers->begin(), numbers->end()));
     else
       write_numbers(path + name, *numbers);
+  }
+}
+
+void ElementWriter::write_rows(const std::string& path, std::int64_t n_rows, std::int64_t n_cols,
+                               const DenseRows& rows) {
+  if (n_cols == 0) throw InputError({.problem = "has no genes", .field = path});
+  const auto refuse = [&](const std::string& got) {
+    throw InputError(
+        {.problem = "got " + got + " rows for the " + std::to_string(n_rows) + " of obs", .field = path});
+  };
+  Hdf5Dataset dataset = file_.create_growing<float>(path, n_cols, Hdf5Compression::none);
+  std::int64_t written = 0;
+  rows([&](std::span<const float> values) {
+    throw_if_interrupted();
+    if (std::ssize(values) % n_cols != 0) refuse("parts of");
+    written += std::ssize(values) / n_cols;
+    if (written > n_rows) refuse("more");
+    dataset.append<float>(values);
+  });
+  if (written != n_rows) refuse("only " + std::to_string(written));
+  dataset.flush();
+  tag(path, "array", "0.2.0");
+}
+
+void ElementWriter::write_layers(const std::vector<H5adLayer>& layers, std::int64_t n_rows, std::int64_t n_cols) {
+  if (layers.empty()) return;
+  if (!file_.exists("layers")) make_dictionary("layers");
+  for (const H5adLayer& layer : layers) {
+    check_name(layer.name, "layers");
+    const std::string path = "layers/" + layer.name;
+    if (file_.exists(path)) file_.remove(path);
+    write_rows(path, n_rows, n_cols, layer.rows);
   }
 }
 

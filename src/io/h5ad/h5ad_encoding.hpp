@@ -38,6 +38,10 @@ class ElementWriter {
   void write_array(const std::string& path, const FloatArray& array);
   void write_array(const std::string& path, const DenseArray& array);
   void write_sparse(const std::string& path, const SparseArray& array);
+  /// A dense matrix that comes in pieces. Not compressed: real numbers with all their digits hardly become smaller.
+  /// @throws InputError when there are more or fewer than n_rows rows
+  void write_rows(const std::string& path, std::int64_t n_rows, std::int64_t n_cols, const DenseRows& rows);
+  void write_layers(const std::vector<H5adLayer>& layers, std::int64_t n_rows, std::int64_t n_cols);
   void write_value(const std::string& path, const UnsValue& value);
   void make_dictionary(const std::string& path);
 

@@ -170,7 +170,11 @@ void write_h5ad(const std::string& path, const H5adContents& contents, Overwrite
   writer.tag("/", "anndata", "0.1.0");
   writer.write_frame("obs", contents.obs);
   writer.write_frame("var", contents.var);
-  if (contents.next_rows || contents.rows != nullptr) write_matrix(file, writer, contents, filter);
+  if (contents.dense_rows) {
+    writer.write_rows("X", contents.obs.n_rows(), contents.var.n_rows(), contents.dense_rows);
+  } else if (contents.next_rows || contents.rows != nullptr) {
+    write_matrix(file, writer, contents, filter);
+  }
   write_arrays(writer, "obsm", contents.obsm, contents.obs.n_rows());
   for (const CellTable& table : contents.tables) write_table(writer, table, contents.obs.n_rows());
   write_arrays(writer, "varm", contents.varm, contents.var.n_rows());
@@ -179,6 +183,7 @@ void write_h5ad(const std::string& path, const H5adContents& contents, Overwrite
     h5ad::check_sparse(name, array, contents.obs.n_rows(), "obsp");
     writer.write_sparse("obsp/" + name, array);
   }
+  writer.write_layers(contents.layers, contents.obs.n_rows(), contents.var.n_rows());
   writer.write_value("uns", UnsValue{with_column_names(contents)});
   file.close();
   output.commit();
