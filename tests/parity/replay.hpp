@@ -1,7 +1,10 @@
 #pragma once
 
+#include <memory>
+
 #include "comparison.hpp"
 #include "golden_case.hpp"
+#include "scvi/model/model.hpp"
 
 namespace scvi::parity {
 
@@ -14,5 +17,10 @@ void replay_hvg(const GoldenCase& golden, Comparison& comparison);
 void replay_distributions(const GoldenCase& golden, Comparison& comparison);
 void replay_vae(const GoldenCase& golden, Comparison& comparison);
 void replay_vae_trajectory(const GoldenCase& golden, Comparison& comparison);
+void replay_differential(const GoldenCase& golden, Comparison& comparison);
+void replay_scale_sampler(const GoldenCase& golden, Comparison& comparison);
+
+/// A model as the case describes it, with weights of its own, on the device of the replay.
+std::shared_ptr<Model> model_of(const GoldenCase& golden);
 
 }  // namespace scvi::parity

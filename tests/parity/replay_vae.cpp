@@ -13,31 +13,6 @@ namespace {
 constexpr double kTrajectoryLoss = 1e-3;
 constexpr double kTrajectoryWeights = 1e-3;
 
-std::shared_ptr<Model> model_of(const GoldenCase& golden) {
-  DataShape shape;
-  Hyperparameters hyperparameters;
-  for (const auto& [name, value] : golden.hyperparameters().items()) {
-    if (name == "n_input") {
-      shape.n_input = value.get<std::int64_t>();
-    } else if (name == "n_batch") {
-      shape.n_batch = value.get<std::int64_t>();
-    } else if (name == "n_labels") {
-      shape.n_labels = value.get<std::int64_t>();
-    } else if (value.is_boolean()) {
-      hyperparameters[name] = value.get<bool>();
-    } else if (value.is_number_integer()) {
-      hyperparameters[name] = value.get<std::int64_t>();
-    } else if (value.is_number()) {
-      hyperparameters[name] = value.get<double>();
-    } else {
-      hyperparameters[name] = value.get<std::string>();
-    }
-  }
-  auto model = make_model(golden.model(), shape, hyperparameters);
-  model->to(golden.device());
-  return model;
-}
-
 MiniBatch inputs_of(const GoldenCase& golden) {
   MiniBatch batch;
   batch.counts = CountTensor(golden.tensor("inputs/x"));
@@ -151,6 +126,31 @@ void compare_weights(const GoldenCase& golden, const Model& model, const std::st
 }
 
 }  // namespace
+
+std::shared_ptr<Model> model_of(const GoldenCase& golden) {
+  DataShape shape;
+  Hyperparameters hyperparameters;
+  for (const auto& [name, value] : golden.hyperparameters().items()) {
+    if (name == "n_input") {
+      shape.n_input = value.get<std::int64_t>();
+    } else if (name == "n_batch") {
+      shape.n_batch = value.get<std::int64_t>();
+    } else if (name == "n_labels") {
+      shape.n_labels = value.get<std::int64_t>();
+    } else if (value.is_boolean()) {
+      hyperparameters[name] = value.get<bool>();
+    } else if (value.is_number_integer()) {
+      hyperparameters[name] = value.get<std::int64_t>();
+    } else if (value.is_number()) {
+      hyperparameters[name] = value.get<double>();
+    } else {
+      hyperparameters[name] = value.get<std::string>();
+    }
+  }
+  auto model = make_model(golden.model(), shape, hyperparameters);
+  model->to(golden.device());
+  return model;
+}
 
 void replay_vae(const GoldenCase& golden, Comparison& comparison) {
   const auto model = model_of(golden);
