@@ -64,5 +64,6 @@ int run_simulate(const Arguments& arguments);
 int run_train(const Arguments& arguments);
 int run_embed(const Arguments& arguments);
 int run_evaluate(const Arguments& arguments);
+int run_de(const Arguments& arguments);
 
 }  // namespace scvi::app

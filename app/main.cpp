@@ -41,6 +41,7 @@ const std::vector<Command> kCommands = {
     {"train", "train a model on a file of counts", nullptr, "scvi_command_train"},
     {"embed", "write the latent space of a trained model into a copy of the file", nullptr, "scvi_command_embed"},
     {"evaluate", "say how well a trained model describes the cells", nullptr, "scvi_command_evaluate"},
+    {"de", "say which genes differ between groups of cells", nullptr, "scvi_command_de"},
 };
 
 void print_usage(std::ostream& out) {
