@@ -68,5 +68,6 @@ int run_embed(const Arguments& arguments);
 int run_cluster(const Arguments& arguments);
 int run_evaluate(const Arguments& arguments);
 int run_normalize(const Arguments& arguments);
+int run_de(const Arguments& arguments);
 
 }  // namespace scvi::app

@@ -44,6 +44,7 @@ const std::vector<Command> kCommands = {
     {"evaluate", "say how well a trained model describes the cells", nullptr, "scvi_command_evaluate"},
     {"cluster", "write neighbours, clusters and a map of the cells into a copy of the file", nullptr,
      "scvi_command_cluster"},
+    {"de", "say which genes differ between groups of cells", nullptr, "scvi_command_de"},
 };
 
 void print_usage(std::ostream& out) {

@@ -140,7 +140,7 @@ std::shared_ptr<GeneExpressionDataset> load_for_model(io::CountFile file, const 
   load.drop_empty_cells = options.drop_empty_cells;
   load.keep_attributes = options.keep_attributes;
   if (options.memory > 0) {
-    const std::int64_t results = options.result_bytes_per_cell * file.obs.n_rows();
+    const std::int64_t results = options.result_bytes + options.result_bytes_per_cell * file.obs.n_rows();
     const MemoryUse use{.annotation = annotation_bytes(file) + results,
                         .model = weight_bytes(*saved.model),
                         .minibatches = minibatch_bytes(options.batch_size, std::ssize(data.gene_names))};

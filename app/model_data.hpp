@@ -47,6 +47,7 @@ struct ModelDataOptions {
   std::int64_t memory = 0;
   std::int64_t batch_size = 0;
   std::int64_t result_bytes_per_cell = 0;
+  std::int64_t result_bytes = 0;  ///< whatever the number of cells
 };
 
 /// The cells of a file as a trained model sees them: its genes in its order, its batches and labels by name.

@@ -12,6 +12,7 @@ find_package(CURL REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(libzip REQUIRED IMPORTED_TARGET libzip)
 pkg_check_modules(libarchive REQUIRED IMPORTED_TARGET libarchive)
+pkg_check_modules(xlsxwriter REQUIRED IMPORTED_TARGET xlsxwriter)
 pkg_check_modules(libdeflate REQUIRED IMPORTED_TARGET libdeflate)
 # Highway: vectors in the width of the machine, chosen at run time.
 pkg_check_modules(libhwy REQUIRED IMPORTED_TARGET libhwy)

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 
 #include "dataset_checks.hpp"
 #include "gene_sums.hpp"
@@ -48,29 +49,38 @@ void GeneExpressionDataset::normalize() {
   register_dataset_version(kNormX, X_.is_sparse() ? std::move(normalised) : normalised.to_dense());
 }
 
-RawCountsProperties GeneExpressionDataset::raw_counts_properties(std::span<const std::int64_t> cells1,
-                                                                 std::span<const std::int64_t> cells2) const {
-  for (const auto cells : {cells1, cells2}) {
+std::vector<RawCountsOfGroup> GeneExpressionDataset::raw_counts_of_groups(
+    std::span<const std::span<const std::int64_t>> groups) const {
+  for (const auto cells : groups) {
     if (cells.empty()) throw InputError({.problem = "holds no cell", .field = "group of cells to describe"});
     check_positions(cells, nb_cells(), "cell");
   }
   const std::vector<double> factors = normalisation_factors(X_);
-  const auto n_genes = static_cast<std::size_t>(nb_genes());
-  const auto describe = [&](std::span<const std::int64_t> cells, std::vector<double>& mean, std::vector<double>& nonz,
-                            std::vector<double>& norm_mean) {
+  std::vector<RawCountsOfGroup> result;
+  for (const auto cells : groups) {
     const auto n = static_cast<double>(cells.size());
     const std::vector<double> sums = sums_of(X_, cells, factors);
     const std::vector<double> norm_sums = has_norm_X() ? gene_totals(norm_X(), cells) : std::vector<double>{};
-    for (std::size_t gene = 0; gene < n_genes; ++gene) {
-      mean.push_back(sums[3 * gene] / n);
-      nonz.push_back(sums[3 * gene + 1] / n);
-      norm_mean.push_back((norm_sums.empty() ? sums[3 * gene + 2] : norm_sums[gene]) / n);
+    RawCountsOfGroup& of_group = result.emplace_back();
+    for (std::size_t gene = 0; gene < static_cast<std::size_t>(nb_genes()); ++gene) {
+      of_group.mean.push_back(sums[3 * gene] / n);
+      of_group.nonz.push_back(sums[3 * gene + 1] / n);
+      of_group.norm_mean.push_back((norm_sums.empty() ? sums[3 * gene + 2] : norm_sums[gene]) / n);
     }
-  };
-  RawCountsProperties properties;
-  describe(cells1, properties.mean1, properties.nonz1, properties.norm_mean1);
-  describe(cells2, properties.mean2, properties.nonz2, properties.norm_mean2);
-  return properties;
+  }
+  return result;
+}
+
+RawCountsProperties GeneExpressionDataset::raw_counts_properties(std::span<const std::int64_t> cells1,
+                                                                 std::span<const std::int64_t> cells2) const {
+  const std::array groups = {cells1, cells2};
+  std::vector<RawCountsOfGroup> of = raw_counts_of_groups(groups);
+  return {.mean1 = std::move(of[0].mean),
+          .mean2 = std::move(of[1].mean),
+          .nonz1 = std::move(of[0].nonz),
+          .nonz2 = std::move(of[1].nonz),
+          .norm_mean1 = std::move(of[0].norm_mean),
+          .norm_mean2 = std::move(of[1].norm_mean)};
 }
 
 std::vector<std::vector<bool>> GeneExpressionDataset::get_batch_mask_cell_measurement(std::string_view name) const {

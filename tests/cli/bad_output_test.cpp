@@ -25,7 +25,8 @@ class BadOutput : public ::testing::Test {
             {"train", "a.h5ad", "-o", place + "out", "--epochs", "1"},
             {"embed", "run", "a.h5ad", "-o", place + "out.h5ad"},
             {"cluster", "run", "a.h5ad", "-o", place + "out_map.h5ad"},
-            {"evaluate", "run", "a.h5ad", "--json", place + "out.json", "--mc-samples", "2"}};
+            {"evaluate", "run", "a.h5ad", "--json", place + "out.json", "--mc-samples", "2"},
+            {"de", "run", "a.h5ad", "--groupby", "batch", "-o", place + "out.tsv", "--n-samples", "20"}};
   }
 
   const TemporaryDirectory folder_;

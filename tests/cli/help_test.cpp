@@ -7,8 +7,8 @@
 namespace scvi::testing {
 namespace {
 
-const std::vector<std::string> kCommands = {"info",  "convert", "prepare",   "datasets", "simulate",
-                                            "train", "embed",   "normalize", "evaluate", "cluster"};
+const std::vector<std::string> kCommands = {"info",  "convert",   "prepare",  "datasets", "simulate", "train",
+                                            "embed", "normalize", "evaluate", "cluster",  "de"};
 
 TEST(Help, OfTheProgramNamesEveryCommand) {
   for (const std::string word : {"--help", "-h", "help"}) {
@@ -132,6 +132,39 @@ TEST(Help, OfACommandNamesItsOptions) {
        "--cluster-key", "--min-dist", "--spread",  "--no-umap",   "--umap-epochs", "--tsne",
        "--perplexity",  "--key",      "--memory",  "--seed",      "--batch-size",  "--device",
        "--force",       "--kernel",   "--threads", "--verbosity", "--no-progress"},
+      {"RUN",
+       "DATA",
+       "--output",
+       "--groupby",
+       "--group1",
+       "--group2",
+       "--one-vs-all",
+       "--within",
+       "--mode",
+       "--delta",
+       "--test",
+       "--change",
+       "--pseudocount",
+       "--credible-intervals",
+       "--fdr",
+       "--genes",
+       "--batches1",
+       "--batches2",
+       "--observed-batches",
+       "--n-samples",
+       "--permutations",
+       "--repetitions",
+       "--min-cells",
+       "--layer",
+       "--memory",
+       "--batch-size",
+       "--seed",
+       "--device",
+       "--force",
+       "--kernel",
+       "--threads",
+       "--verbosity",
+       "--no-progress"},
   };
   // How the input is read.
   for (std::size_t i = 0; i < kCommands.size(); ++i) {

@@ -51,20 +51,23 @@ TEST_F(WithinMemory, TrainsRepeatablyFromDiskAndServesInference) {
   EXPECT_TRUE(weights("whole") == weights("plain"));
   EXPECT_FALSE(weights("run") == weights("plain"));
 
-  for (const std::string command : {"embed", "evaluate"}) {
+  for (const std::string command : {"embed", "evaluate", "de"}) {
     std::vector<std::string> words = {command, "run", "a.h5ad"};
-    const std::string flag = command == "embed" ? "-o" : "--json";
+    const std::string flag = command == "evaluate" ? "--json" : "-o";
+    if (command == "de") words.insert(words.end(), {"--groupby", "batch", "--n-samples", "300"});
     if (command == "evaluate") words.insert(words.end(), {"--metrics", "elbo,reconstruction_error"});
+    const std::string ending = command == "de" ? ".tsv" : "";
     const auto to = [&](const std::string& name, std::vector<std::string> more) {
       more.insert(more.begin(), words.begin(), words.end());
-      more.insert(more.end(), {flag, name, "--no-progress"});
+      more.insert(more.end(), {flag, name + ending, "--no-progress"});
       return more;
     };
     const std::string enough = least_memory(to("none", {}));
     const auto stored = run_ok(to(command + "1", {"--memory", enough}), in_);
     EXPECT_TRUE(holds(stored.err, "stay on disk")) << stored.err;
     run_ok(to(command + "2", {}), in_);
-    EXPECT_TRUE(bytes_of(folder_.path(command + "1")) == bytes_of(folder_.path(command + "2"))) << command;
+    EXPECT_TRUE(bytes_of(folder_.path(command + "1" + ending)) == bytes_of(folder_.path(command + "2" + ending)))
+        << command;
   }
 }
 

@@ -15,6 +15,14 @@ bool replay(const GoldenCase& golden, Comparison& comparison) {
     replay_hvg(golden, comparison);
     return true;
   }
+  if (golden.model() == "differential") {
+    replay_differential(golden, comparison);
+    return true;
+  }
+  if (golden.name().starts_with("posterior_scale_sampler")) {
+    replay_scale_sampler(golden, comparison);
+    return true;
+  }
   if (golden.model() == "VAE") {
     if (golden.name().starts_with("posterior_")) {
       replay_posterior(golden, comparison);

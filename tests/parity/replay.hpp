@@ -18,6 +18,8 @@ void replay_distributions(const GoldenCase& golden, Comparison& comparison);
 void replay_vae(const GoldenCase& golden, Comparison& comparison);
 void replay_vae_trajectory(const GoldenCase& golden, Comparison& comparison);
 void replay_posterior(const GoldenCase& golden, Comparison& comparison);
+void replay_differential(const GoldenCase& golden, Comparison& comparison);
+void replay_scale_sampler(const GoldenCase& golden, Comparison& comparison);
 
 /// The model that a case is about, untrained, on the device of the replay.
 std::shared_ptr<Model> model_of(const GoldenCase& golden);

@@ -140,6 +140,13 @@ struct RawCountsProperties {
   std::vector<double> norm_mean2{};
 };
 
+/// What raw counts say of one group of cells. One number per gene.
+struct RawCountsOfGroup {
+  std::vector<double> mean{};       ///< mean count
+  std::vector<double> nonz{};       ///< part of the cells that have any
+  std::vector<double> norm_mean{};  ///< mean of the normalised counts, see normalize()
+};
+
 /// Cell types to put together and the name of the result.
 struct CellTypeMerger {
   std::vector<std::string> cell_types{};
@@ -330,6 +337,8 @@ class GeneExpressionDataset {
   /// norm_X where it has been made. @throws InputError for an empty group or an index out of range
   RawCountsProperties raw_counts_properties(std::span<const std::int64_t> cells1,
                                             std::span<const std::int64_t> cells2) const;
+  /// The same of any number of groups, which must not be empty.
+  std::vector<RawCountsOfGroup> raw_counts_of_groups(std::span<const std::span<const std::int64_t>> groups) const;
 
   /// Makes corrupted_X, a damaged copy of X. @throws InputError unless rate is in [0, 1]
   void corrupt(const CorruptOptions& options = {});
