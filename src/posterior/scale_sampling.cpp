@@ -105,9 +105,9 @@ DecodedSet decode(const Posterior& posterior, const SampleSet& set, std::uint64_
   Posterior of_drawn(borrowed(posterior.model()), borrowed(posterior.gene_dataset()), std::move(sorted), options);
   of_drawn.set_position(repetition);
   of_drawn.set_progress(progress);
-  InferenceOptions inference;
-  if (set.batch != kObservedBatch) inference.transform_batch = set.batch;
-  decoded.scale = of_drawn.get_sample_scale(inference);
+  ExpressionOptions expression;
+  if (set.batch != kObservedBatch) expression.transform_batch = {set.batch};
+  decoded.scale = of_drawn.get_sample_scale(expression);
   return decoded;
 }
 

@@ -161,7 +161,7 @@ void replay_scale_sampler(const GoldenCase& golden, Comparison& comparison) {
       const std::string suffix = "/b" + std::to_string(batch) + "/mb" + std::to_string(minibatch);
       return std::make_unique<RecordedNoise>(draws, suffix);
     });
-    const std::vector<float> rows = posterior.get_sample_scale({.transform_batch = batch}).values;
+    const std::vector<float> rows = posterior.get_sample_scale({.transform_batch = {batch}}).values;
     scale.insert(scale.end(), rows.begin(), rows.end());
   }
   comparison.by_rule(golden, at + "/scale", at::tensor(scale).view({n_batches * n_visits, dataset->nb_genes()}));

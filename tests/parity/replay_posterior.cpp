@@ -172,24 +172,9 @@ void replay_generation(const GoldenCase& golden, const Replay& replay, Compariso
   comparison.by_rule(golden, drawn + "rate", theta / tensor_of(parameters.mean));
 }
 
-/// Cells drawn by the reference, decoded as if they came from each batch in turn.
-void replay_scale_sampler(const GoldenCase& golden, Comparison& comparison) {
-  constexpr std::int64_t kMinibatch = 16;
-  const Replay replay(golden, kMinibatch);
-  const at::Tensor order = golden.tensor("inputs/visit_order");
-  std::vector<at::Tensor> scales;
-  for (std::int64_t batch = 0; batch < order.size(0); ++batch) {
-    const Posterior some = replay.with_tape(replay.posterior().with_indices(integers(order[batch])), "scale_sampler",
-                                            "/b" + std::to_string(batch));
-    scales.push_back(tensor_of(some.get_sample_scale({.transform_batch = {batch}})));
-  }
-  comparison.by_rule(golden, "expected/scale_sampler/scale", at::cat(scales));
-}
-
 }  // namespace
 
 void replay_posterior(const GoldenCase& golden, Comparison& comparison) {
-  if (golden.has("expected/scale_sampler")) return replay_scale_sampler(golden, comparison);
   Replay replay(golden, golden.file().attribute_number<std::int64_t>("expected/meta", "minibatch_size"));
   replay_likelihoods(golden, replay, comparison);
   replay_latent(golden, replay, comparison);
