@@ -54,8 +54,8 @@ std::int64_t frame_bytes(const io::Frame& frame) {
   return bytes;
 }
 
-/// Blocks of counts are made on one thread and given up on another. With a heap for each thread what was given up would
-/// serve that thread alone.
+/// Blocks of counts are made on one thread and given up on another. With a heap for each thread what was given up
+/// would serve that thread alone.
 void share_one_heap() {
 #ifdef __GLIBC__
   ::mallopt(M_ARENA_MAX, 1);

@@ -83,8 +83,8 @@ HWY_INLINE V polynomial(D d, V x, V x2, const float (&c)[9]) {
   return hn::MulAdd(hn::MulAdd(x4, hn::Set(d, c[8]), high), x4, low);
 }
 
-/// 1 / x for positive normal x up to 2^125, good to a unit in the last place: by AVX-512's estimate, which has 14 bits,
-/// and a step of Newton's method, together quicker than a division.
+/// 1 / x for positive normal x up to 2^125, good to a unit in the last place: by AVX-512's estimate, which has 14
+/// bits, and a step of Newton's method, together quicker than a division.
 HWY_INLINE V inverse_of(V x) {
 #if HWY_MAX_BYTES == 64
   const auto estimate = hn::ApproximateReciprocal(x);

@@ -30,8 +30,8 @@ struct LoadOptions {
   /// Tables to keep as cell measurements, all of whose values must be finite. Nothing: all tables but those with
   /// other values, which are left out with a warning.
   std::optional<std::vector<std::string>> measurements{};
-  /// Memory for the counts; 0: no limit. Counts that need more stay on disk (CountMatrix::on_disk) and get this memory
-  /// for blocks of them; the file must then not change. They are read and checked in full all the same.
+  /// Memory for the counts; 0: no limit. Counts that need more stay on disk (CountMatrix::on_disk) and get this
+  /// memory for blocks of them; the file must then not change. They are read and checked in full all the same.
   std::size_t memory_bytes = 0;
 };
 
