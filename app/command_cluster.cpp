@@ -109,6 +109,11 @@ bool parse_options(const Arguments& arguments, ClusterCommandOptions& options) {
     throw InputError({.problem = options.data.empty() ? "is missing" : "is not needed with --rep",
                       .field = options.data.empty() ? "DATA" : "RUN",
                       .remedy = "give RUN and DATA, or DATA and --rep"});
+  if (!options.representation.empty()) {
+    for (const char* option : {"--key", "--memory", "--batch-size", "--device"}) {
+      if (app.count(option) > 0) throw InputError({.problem = "is of no use with --rep", .field = option});
+    }
+  }
   if (options.data.empty()) std::swap(options.run, options.data);
   return true;
 }

@@ -12,12 +12,6 @@
 HWY_BEFORE_NAMESPACE();
 namespace scvi::kernel::HWY_NAMESPACE {
 
-namespace hn = hwy::HWY_NAMESPACE;
-
-inline constexpr hn::ScalableTag<float> kTag{};
-inline constexpr std::int64_t kN = HWY_LANES(float);
-using V = hn::Vec<decltype(kTag)>;
-
 /// Sums of float vectors, kept in float64.
 class DoubleSum {
  public:

@@ -17,8 +17,9 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
-#include "count_math_inl.hpp"
 #include "lanes_inl.hpp"
+// After lanes_inl.hpp, which it needs.
+#include "count_math_inl.hpp"
 // After the two.
 #include "count_nonzero_inl.hpp"
 

@@ -13,6 +13,11 @@ namespace scvi::kernel::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
+// Whole vectors of float32.
+inline constexpr hn::ScalableTag<float> kTag{};
+inline constexpr std::int64_t kN = HWY_LANES(float);
+using V = hn::Vec<decltype(kTag)>;
+
 /// Calls body(tag, i) for the elements [i, i + lanes of the tag) of a range: vectors of at most kLanes while they
 /// fit, then ever shorter ones, so that nothing beyond the range is touched. Which vector an element falls into
 /// changes no bit of what is done to it by itself.

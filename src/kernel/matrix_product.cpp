@@ -16,6 +16,8 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "lanes_inl.hpp"
+// After lanes_inl.hpp, which it needs.
 #include "pack_inl.hpp"
 
 #ifndef SCVI_KERNEL_MATRIX_PRODUCT_BLOCKS
@@ -36,10 +38,6 @@ HWY_BEFORE_NAMESPACE();
 namespace scvi::kernel::HWY_NAMESPACE {
 
 namespace {
-
-constexpr hn::ScalableTag<float> kTag{};
-constexpr std::int64_t kN = HWY_LANES(float);
-using V = hn::Vec<decltype(kTag)>;
 
 /// A tile of the result stays in registers: so many rows of two vectors, beside one row of b and a number of a.
 constexpr int kTileRows = HWY_MAX_BYTES == 64 || HWY_ARCH_ARM ? 8 : 6;

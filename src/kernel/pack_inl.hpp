@@ -1,4 +1,4 @@
-// Included once per instruction set, after <hwy/highway.h> and "scvi/kernel/matrix_product.hpp".
+// Included once per instruction set, after <hwy/highway.h>, lanes_inl.hpp and "scvi/kernel/matrix_product.hpp".
 #if defined(SCVI_KERNEL_PACK_INL_HPP) == defined(HWY_TARGET_TOGGLE)
 #ifdef SCVI_KERNEL_PACK_INL_HPP
 #undef SCVI_KERNEL_PACK_INL_HPP
@@ -11,8 +11,6 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace scvi::kernel::HWY_NAMESPACE {
-
-namespace hn = hwy::HWY_NAMESPACE;
 
 /// out[k stride + j] = from[j row_stride + k] for j < n_rows, k < n_columns.
 inline void transpose(const float* from, std::int64_t row_stride, std::int64_t n_rows, std::int64_t n_columns,
@@ -57,8 +55,7 @@ inline void pack_panel(const MatrixView<const float>& panel, std::int64_t width,
     const float* from = panel.data + k * panel.row_stride;
     float* to = out + k * width;
     if (panel.column_stride == 1 && n == width) {
-      const hn::ScalableTag<float> d;
-      for (std::int64_t j = 0; j < n; j += HWY_LANES(float)) hn::StoreU(hn::LoadU(d, from + j), d, to + j);
+      for (std::int64_t j = 0; j < n; j += kN) hn::StoreU(hn::LoadU(kTag, from + j), kTag, to + j);
     } else {
       for (std::int64_t j = 0; j < n; ++j) to[j] = from[j * panel.column_stride];
     }

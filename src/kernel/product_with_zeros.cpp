@@ -14,6 +14,8 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "lanes_inl.hpp"
+// After lanes_inl.hpp, which it needs.
 #include "pack_inl.hpp"
 
 #ifndef SCVI_KERNEL_NONZERO_TERMS
@@ -53,9 +55,6 @@ HWY_BEFORE_NAMESPACE();
 namespace scvi::kernel::HWY_NAMESPACE {
 namespace {
 
-constexpr hn::ScalableTag<float> kTag{};
-constexpr std::int64_t kN = HWY_LANES(float);
-using V = hn::Vec<decltype(kTag)>;
 constexpr int kStripVectors = 4;
 constexpr std::int64_t kStrip = kStripVectors * kN;
 

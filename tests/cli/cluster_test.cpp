@@ -141,6 +141,8 @@ TEST_F(Cluster, SaysInOneLineWhatItCannotDo) {
   expect({"nan.h5ad", "--rep", "X_space"}, {"nan.h5ad", "obsm/X_space", "'cell7'", "column 2", "nan"});
   expect({"s.h5ad", "--rep", "X_spaec"}, {"s.h5ad", "X_spaec", "did you mean 'X_space'?"});
   expect({"s.h5ad"}, {"DATA", "missing", "--rep"});
+  expect({"s.h5ad", "--rep", "X_space", "--memory", "1G"}, {"--memory", "of no use with --rep"});
+  expect({"s.h5ad", "--rep", "X_space", "--device", "cpu"}, {"--device", "of no use with --rep"});
   expect({"run", "s.h5ad", "--rep", "X_space"}, {"RUN", "not needed with --rep"});
   expect({"no.h5ad", "--rep", "X_space"}, {"no.h5ad"});
   expect({"norun", "s.h5ad"}, {"norun"});
