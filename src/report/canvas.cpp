@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "cairo_handles.hpp"
-#include "scvi/core/text.hpp"
+#include "plain_text.hpp"
 
 namespace scvi::report {
 namespace {
@@ -16,34 +16,6 @@ constexpr double kHalfCapital = 0.365;
 constexpr double kAscent = 0.93;
 constexpr double kDescent = 0.24;
 constexpr const char* kEllipsis = "\u2026";
-constexpr const char* kReplacement = "\uFFFD";
-
-/// Bytes of the character at the beginning of a text; 0: it is none.
-std::size_t character_length(std::string_view text) {
-  for (std::size_t length = 1; length <= std::min<std::size_t>(4, text.size()); ++length) {
-    if (is_valid_utf8(text.substr(0, length))) return length;
-  }
-  return 0;
-}
-
-std::string cleaned(std::string_view text) {
-  std::string result;
-  while (!text.empty()) {
-    const std::size_t length = character_length(text);
-    const auto first = static_cast<unsigned char>(text.front());
-    if (length == 0) {
-      result += kReplacement;
-    } else if (first < 0x20 || first == 0x7F) {
-      result += ' ';
-    } else if (text.starts_with("\uFFFE") || text.starts_with("\uFFFF")) {
-      result += kReplacement;
-    } else {
-      result += text.substr(0, length);
-    }
-    text.remove_prefix(std::max<std::size_t>(1, length));
-  }
-  return result;
-}
 
 /// A direction along the line of a text, and the one up from it.
 struct Directions {

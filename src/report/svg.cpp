@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "embedded_png.hpp"
+#include "plain_text.hpp"
 #include "scvi/report/save_figure.hpp"
 
 namespace scvi::report {
@@ -21,29 +22,6 @@ std::string number(double value) {
 
 std::string attribute(const char* name, double value) {
   return std::string(" ") + name + "=\"" + number(value) + "\"";
-}
-
-std::string escaped(const std::string& text) {
-  std::string result;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        result += "&amp;";
-        break;
-      case '<':
-        result += "&lt;";
-        break;
-      case '>':
-        result += "&gt;";
-        break;
-      case '"':
-        result += "&quot;";
-        break;
-      default:
-        result += c;
-    }
-  }
-  return result;
 }
 
 std::string hex(Color color) {
