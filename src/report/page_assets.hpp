@@ -36,7 +36,7 @@ figcaption { color: var(--muted); max-width: 50rem; margin-top: .3rem; font-size
                 cursor: pointer; }
 .tools button:hover { background: var(--shade); }
 .count { color: var(--muted); }
-.scroll { overflow: auto; max-height: 36rem; border: 1px solid var(--line); }
+.scroll { overflow: auto; max-width: max-content; max-height: 36rem; border: 1px solid var(--line); }
 table { border-collapse: collapse; font-size: 13.5px; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .7rem; text-align: left; white-space: nowrap; border-bottom: 1px solid var(--line); }
 td.number, th.number { text-align: right; }
@@ -54,7 +54,8 @@ footer { margin: 3rem 0 2rem; color: var(--muted); font-size: .9rem; }
 inline constexpr const char* kPageScript = R"js(
 'use strict';
 (() => {
-  const kFirst = 100;
+  const kFirst = 100;   // rows that are shown at first
+  const kFewRows = 4;   // nobody searches fewer
   const views = new Map();
   document.documentElement.classList.add('scripted');
 
@@ -81,6 +82,7 @@ inline constexpr const char* kPageScript = R"js(
       this.search = element.querySelector('input');
       this.count = element.querySelector('.count');
       this.more = element.querySelector('.more');
+      this.search.hidden = this.rows.length < kFewRows;
       this.texts = this.rows.map(row => [...row.cells].map(cell => cell.textContent).join(' ').toLowerCase());
       this.rows.forEach((row, i) => { row.dataset.at = i; });
       this.heads.forEach((head, i) => {
