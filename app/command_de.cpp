@@ -37,7 +37,7 @@ constexpr const char* kColumns =
 struct DeOptions {
   std::string run;
   std::string data;
-  std::string output;
+  std::vector<std::string> outputs;
   CountsInput reading;
   std::string memory;
   std::string groupby;
@@ -70,8 +70,10 @@ struct DeOptions {
 void add_options(CLI::App& app, DeOptions& options) {
   app.add_option("RUN", options.run, "the folder that `scvi train` wrote")->required()->check(not_empty());
   app.add_option("DATA", options.data, kAnyCounts)->required()->check(not_empty());
-  app.add_option("--output,-o", options.output, "the table to write: .tsv, or .xlsx with a sheet for each comparison")
+  app.add_option("--output,-o", options.outputs,
+                 "the table to write: .tsv, or .xlsx with a sheet for each comparison; again for both")
       ->required()
+      ->allow_extra_args(false)
       ->check(not_empty());
   app.add_option("--groupby", options.groupby, "obs column that holds the groups of cells")
       ->required()
@@ -194,8 +196,10 @@ void check_options(const DeOptions& options, const CLI::App& app) {
   if (options.observed_batches && !(options.batches1.empty() && options.batches2.empty())) {
     refuse("--observed-batches", "cannot be given together with --batches1 or --batches2", "choose one");
   }
-  const bool known = options.output.ends_with(".tsv") || options.output.ends_with(".xlsx");
-  if (!known) refuse("--output", "is '" + options.output + "', but must end in .tsv or .xlsx", "");
+  for (const std::string& output : options.outputs) {
+    const bool known = output.ends_with(".tsv") || output.ends_with(".xlsx");
+    if (!known) refuse("--output", "is '" + output + "', but must end in .tsv or .xlsx", "");
+  }
 }
 
 const io::Column& obs_column(const io::CountFile& file, const std::string& key, const char* option) {
@@ -438,7 +442,7 @@ int de(const Arguments& arguments) {
   check_options(options, app);
   DifferentialOptions how = differential_options(options);
   const std::int64_t memory = parse_memory(options.memory);
-  { const AtomicFile probe(options.output, overwrite_of(options.force)); }
+  for (const std::string& output : options.outputs) const AtomicFile probe(output, overwrite_of(options.force));
   const c10::Device device = device_of(options.device);
   SavedModel saved = load_model(options.run);
   const std::set<std::string> genes = genes_to_write(options.genes, saved.data.gene_names);
@@ -465,13 +469,15 @@ int de(const Arguments& arguments) {
     log_info(table.name + ": " + calls_of(table.table));
     if (!genes.empty()) keep_genes(table.table, genes);
   }
-  if (options.output.ends_with(".xlsx")) {
-    io::write_xlsx(options.output, tables, overwrite_of(options.force));
-  } else {
-    io::write_tsv(options.output, tables, overwrite_of(options.force));
+  for (const std::string& output : options.outputs) {
+    if (output.ends_with(".xlsx")) {
+      io::write_xlsx(output, tables, overwrite_of(options.force));
+    } else {
+      io::write_tsv(output, tables, overwrite_of(options.force));
+    }
+    log_info("wrote " + output + ": " + with_thousands(std::ssize(tables)) +
+             (tables.size() == 1 ? " comparison" : " comparisons"));
   }
-  log_info("wrote " + options.output + ": " + with_thousands(std::ssize(tables)) +
-           (tables.size() == 1 ? " comparison" : " comparisons"));
   return 0;
 }
 

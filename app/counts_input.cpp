@@ -29,6 +29,22 @@ void add_input_options(CLI::App& app, CountsInput& input) {
   app.add_option("--member", input.open.member, "of a .zip with several tables: the one to read")->group(group);
 }
 
+Arguments words_of(const CountsInput& input) {
+  Arguments words;
+  const auto add = [&](const char* option, const std::string& value) {
+    if (!value.empty()) words.insert(words.end(), {option, value});
+  };
+  add("--format", input.format);
+  add("--layer", input.open.layer);
+  add("--genome", input.open.genome);
+  if (input.gene_ids) words.emplace_back("--gene-ids");
+  add("--lines-are", input.lines_are);
+  add("--separator", input.separator);
+  if (const auto n = input.open.annotation_columns) add("--annotation-columns", std::to_string(*n));
+  add("--member", input.open.member);
+  return words;
+}
+
 io::OpenCountsOptions open_options(const CountsInput& input) {
   io::OpenCountsOptions options = input.open;
   if (!input.format.empty()) options.format = io::parse_count_format(input.format);

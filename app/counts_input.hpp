@@ -18,6 +18,8 @@ struct CountsInput {
 
 /// Adds --format and what the formats need to be told.
 void add_input_options(CLI::App& app, CountsInput& input);
+/// The same options as words, for another command.
+Arguments words_of(const CountsInput& input);
 /// The options, once they are parsed.
 io::OpenCountsOptions open_options(const CountsInput& input);
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cli.hpp"
+#include "recipe.hpp"
 #include "scvi/core/error.hpp"
 #include "scvi/core/interrupt.hpp"
 #include "scvi/core/text.hpp"
@@ -33,6 +34,7 @@ struct Command {
 };
 
 const std::vector<Command> kCommands = {
+    {"run", "the whole way from counts to a report", scvi::app::run_run, nullptr},
     {"info", "show what a file of counts holds", scvi::app::run_info, nullptr},
     {"convert", "write counts of any format as .h5ad or .loom", scvi::app::run_convert, nullptr},
     {"prepare", "choose cells and genes of one or several files", scvi::app::run_prepare, nullptr},
@@ -46,6 +48,7 @@ const std::vector<Command> kCommands = {
     {"cluster", "write neighbours, clusters and a map of the cells into a copy of the file", nullptr,
      "scvi_command_cluster"},
     {"de", "say which genes differ between groups of cells", nullptr, "scvi_command_de"},
+    {"report", "write a page about a trained model and its cells", scvi::app::run_report, nullptr},
 };
 
 void print_usage(std::ostream& out) {
@@ -107,6 +110,10 @@ int dispatch(const Arguments& words) {
 }
 
 }  // namespace
+
+int scvi::app::run_command(const Arguments& words) {
+  return dispatch(words);
+}
 
 int main(int argc, char** argv) {
   scvi::catch_interrupts();

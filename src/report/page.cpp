@@ -36,7 +36,9 @@ struct Cell {
 Cell number_cell(double value) {
   if (std::isnan(value)) return {};
   if (std::isinf(value)) return {value > 0 ? "inf" : "-inf", value > 0 ? "Infinity" : "-Infinity"};
-  return {with_digits(value, 4), with_digits(value, 9)};
+  const double size = std::abs(value);
+  const std::string text = size >= 1e4 && size < 1e15 ? std::to_string(std::llround(value)) : with_digits(value, 4);
+  return {text, with_digits(value, 9)};
 }
 
 bool is_number(const io::Column& column) {

@@ -34,6 +34,7 @@ constexpr double kOneBatch = 0.95;
 constexpr std::int64_t kFewCells = 20;
 
 std::string short_number(double value) {
+  if (std::abs(value) >= 1000) return with_thousands(std::llround(value));
   char text[40];
   const auto end = std::to_chars(text, text + sizeof text, value, std::chars_format::general, 3).ptr;
   return {text, end};
@@ -330,8 +331,11 @@ std::int64_t genes_each(std::int64_t wanted, std::int64_t n_groups) {
 }
 
 void add_markers(Page& page, const Findings& findings, const RunReportSource& source) {
-  if (!findings.markers) return;
   page.section("Markers");
+  if (!findings.markers) {
+    page.paragraph("There are no two clusters to compare.");
+    return;
+  }
   const auto n_groups = std::ssize(findings.markers->comparisons);
   const std::int64_t n = genes_each(source.n_markers, n_groups);
   const std::vector<Markers> top = top_markers(*findings.markers, n);
@@ -367,6 +371,11 @@ void add_method(Page& page, const Findings& findings, const RunReportSource& sou
 }
 
 }  // namespace
+
+TrainedWith trained_with(const std::string& run) {
+  const RunSummary summary = read_run_summary(run);
+  return {.batches = summary.n_batches > 1, .labels = summary.n_labels > 0};
+}
 
 Page run_report(const RunReportSource& source) {
   const Findings findings = find(source);

@@ -84,18 +84,19 @@ TEST(Page, WritesNumbersShortAndKeepsThemLong) {
       page_with({.id = "t",
                  .caption = "Numbers",
                  .rows = {.index_name = "gene",
-                          .index = {"a", "b", "c", "d"},
+                          .index = {"a", "b", "c", "d", "e"},
                           .columns = {{.name = "x",
-                                       .values = std::vector<double>{1.0 / 3, nan, infinity, 1e-12},
+                                       .values = std::vector<double>{1.0 / 3, nan, infinity, 1e-12, 38123.4},
                                        .missing = {}},
                                       {.name = "n",
-                                       .values = std::vector<std::int64_t>{1234567, 0, -1, 2},
-                                       .missing = {0, 1, 0, 0}}}}})
+                                       .values = std::vector<std::int64_t>{1234567, 0, -1, 2, 3},
+                                       .missing = {0, 1, 0, 0, 0}}}}})
           .html();
   EXPECT_TRUE(holds(html, "<td class=\"number\" data-value=\"0.333333333\">0.3333</td>"));
   EXPECT_TRUE(holds(html, "<td>b</td><td class=\"number\"></td><td class=\"number\"></td>"));
   EXPECT_TRUE(holds(html, "data-value=\"Infinity\">inf</td>"));
   EXPECT_TRUE(holds(html, "data-value=\"1e-12\">1e-12</td>"));
+  EXPECT_TRUE(holds(html, "data-value=\"38123.4\">38123</td>"));
   EXPECT_TRUE(holds(html, "data-value=\"1234567\">1234567</td>"));
 }
 

@@ -41,7 +41,7 @@ class Page {
   /// Preformatted text: a command.
   void code(const std::string& text);
   void figure(const Canvas& canvas, const std::string& caption);
-  /// Numbers are shown with four digits; sorted and saved they have nine.
+  /// Numbers are shown with four digits, large ones as whole numbers; sorted and saved they have nine digits.
   void table(const PageTable& table);
 
   /// The whole document.

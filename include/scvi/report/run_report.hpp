@@ -25,6 +25,14 @@ struct RunReportSource {
   std::vector<std::string> commands = {};
 };
 
+/// What a model knows of its cells beside their counts.
+struct TrainedWith {
+  bool batches = false;  ///< two or more
+  bool labels = false;
+};
+/// @throws InputError when the folder holds no finished model, FormatError when it is damaged
+TrainedWith trained_with(const std::string& run);
+
 /// One page that says what the data are, how training went, where the cells lie, what clusters there are, which genes
 /// mark them and how good the model is; and what a careful reader should know before believing it. The batches and
 /// labels that the model was trained with are shown on the map, too.
