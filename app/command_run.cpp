@@ -179,10 +179,7 @@ class Analysis {
   void run() {
     prepare();
     train();
-    step("clusters and map",
-         {"cluster", in("model"), in("counts.h5ad"), "--output", in("cells.h5ad"), "--resolution",
-          command_.resolution},
-         "cells.h5ad", command_.cluster_words, Needs::model);
+    cluster();
     std::filesystem::remove(in("counts.h5ad"));
     step("scores",
          {"evaluate", in("model"), in("cells.h5ad"), "--metrics",
@@ -243,6 +240,7 @@ class Analysis {
 
   void prepare();
   void train();
+  void cluster();
   void draw(bool comparable);
   void write_report(bool comparable);
 };
@@ -317,6 +315,17 @@ void Analysis::train() {
   if (record_.has_labels) append(words, {"--labels-key", "cell_type"});
   if (patience != "0") append(words, {"--early-stopping", "elbo", "--save-best", "elbo", "--patience", patience});
   step("training", words, "model/model.json", command_.train_words, Needs::model);
+}
+
+void Analysis::cluster() {
+  if (is_done("cells.h5ad")) return;
+  constexpr std::int64_t kNeighbors = 15;
+  const std::string counts = in("counts.h5ad");
+  const std::int64_t n_neighbors = std::min(kNeighbors, io::H5adFile(counts).n_obs());
+  step("clusters and map",
+       {"cluster", in("model"), counts, "--output", in("cells.h5ad"), "--n-neighbors", std::to_string(n_neighbors),
+        "--resolution", command_.resolution},
+       "cells.h5ad", command_.cluster_words, Needs::model);
 }
 
 void Analysis::draw(bool comparable) {
