@@ -77,32 +77,36 @@ std::string shortened(const std::string& text, const TextStyle& style, double wi
     ends.push_back(ends.back() +
                    std::max<std::size_t>(1, character_length(std::string_view(text).substr(ends.back()))));
   }
-  const auto fits = [&](std::size_t n) { return text_width(text.substr(0, ends[n]) + kEllipsis, style) <= width; };
+  const std::size_t n_characters = ends.size() - 1;
+  // Most of what is kept comes from the beginning.
+  const auto with = [&](std::size_t n) {
+    const std::size_t n_last = n * 2 / 5;
+    return text.substr(0, ends[n - n_last]) + kEllipsis + text.substr(ends[n_characters - n_last]);
+  };
   std::size_t most = 0;
-  for (std::size_t low = 1, high = ends.size() - 1; low <= high;) {
+  for (std::size_t low = 1, high = n_characters - 1; low <= high;) {
     const std::size_t middle = (low + high) / 2;
-    if (fits(middle)) {
+    if (text_width(with(middle), style) <= width) {
       most = middle;
       low = middle + 1;
     } else {
       high = middle - 1;
     }
   }
-  std::string beginning = text.substr(0, ends[most]);
-  while (!beginning.empty() && beginning.back() == ' ') beginning.pop_back();
-  return beginning + kEllipsis;
+  return with(most);
 }
 
 void Canvas::line(std::vector<Point> points, const Stroke& stroke) {
   shapes_.emplace_back(Line{std::move(points), stroke});
 }
 
-void Canvas::box(const Rect& area, std::optional<Color> fill, std::optional<Stroke> stroke, std::string title) {
+void Canvas::box(const Rect& area, std::optional<Color> fill, std::optional<Stroke> stroke,
+                 const std::string& title) {
   shapes_.emplace_back(Box{area, fill, stroke, cleaned(title)});
 }
 
 void Canvas::circle(Point center, double radius, std::optional<Color> fill, std::optional<Stroke> stroke,
-                    std::string title) {
+                    const std::string& title) {
   shapes_.emplace_back(Circle{center, radius, fill, stroke, cleaned(title)});
 }
 
@@ -111,6 +115,7 @@ void Canvas::polygon(std::vector<Point> points, Color fill) {
 }
 
 void Canvas::text(Point at, const std::string& text, const TextStyle& style, const std::string& title) {
+  if (text.empty()) return;
   if (style.centered) {
     const Point up = directions_of(style.rotation).up;
     at.x -= up.x * kHalfCapital * style.size;

@@ -52,7 +52,8 @@ struct TextStyle {
 
 /// Width of a text without its rotation. Fonts are measured the same way whatever the figure is written as.
 double text_width(std::string_view text, const TextStyle& style);
-/// The text, or as much of its beginning as fits into `width` with an ellipsis behind it.
+/// The text, or as much of its beginning and end as fits into `width` with an ellipsis between: long names often
+/// differ in their last characters alone.
 std::string shortened(const std::string& text, const TextStyle& style, double width);
 
 // What can be drawn. Where there is a `title`, an .svg shows it when the mouse rests on the shape.
@@ -123,9 +124,10 @@ class Canvas {
   const std::vector<Shape>& shapes() const { return shapes_; }
 
   void line(std::vector<Point> points, const Stroke& stroke);
-  void box(const Rect& area, std::optional<Color> fill, std::optional<Stroke> stroke = {}, std::string title = "");
+  void box(const Rect& area, std::optional<Color> fill, std::optional<Stroke> stroke = {},
+           const std::string& title = "");
   void circle(Point center, double radius, std::optional<Color> fill, std::optional<Stroke> stroke = {},
-              std::string title = "");
+              const std::string& title = "");
   void polygon(std::vector<Point> points, Color fill);
   /// Bytes that are no UTF-8 and control characters are replaced.
   void text(Point at, const std::string& text, const TextStyle& style, const std::string& title = "");
