@@ -33,8 +33,11 @@ struct SvmOptions {
 };
 
 /// A support vector machine (libsvm), one against one where there are more than two classes; as scikit-learn's
-/// GridSearchCV(SVC(), ...), which is libsvm, too. Deterministic; the candidates are tried on several threads.
-/// Training takes time between n^2 and n^3, and is not helped by columns of very different scale.
+/// GridSearchCV(SVC(), ...), which is libsvm, too. Where there is one class only, it is always predicted. The result
+/// does not depend on the number of threads.
+///
+/// Training takes time between n^2 and n^3, longest with a large cost and classes that overlap: a machine that is not
+/// done after ten million steps is taken as it is, and libsvm says so on standard error.
 class SvmClassifier {
  public:
   /// @throws InputError without points, when sizes do not fit, for values not finite, for options out of range, and
