@@ -37,7 +37,8 @@ struct SvmOptions {
 /// does not depend on the number of threads.
 ///
 /// Training takes time between n^2 and n^3, longest with a large cost and classes that overlap: a machine that is not
-/// done after ten million steps is taken as it is, and libsvm says so on standard error.
+/// done after ten million steps is taken as it is, and libsvm says so on standard error. Each thread keeps up to 100
+/// MB of products of points.
 class SvmClassifier {
  public:
   /// @throws InputError without points, when sizes do not fit, for values not finite, for options out of range, and
