@@ -14,6 +14,7 @@
 #include "scvi/core/progress.hpp"
 #include "scvi/core/text.hpp"
 #include "scvi/loader/split.hpp"
+#include "scvi/posterior/latent_annotator.hpp"
 #include "scvi/posterior/metrics.hpp"
 
 namespace scvi::app {
@@ -29,7 +30,8 @@ struct EvaluateOptions {
   std::string metrics = "elbo,reconstruction_error,marginal_ll";
   std::string split_key;
   std::string json_path;
-  std::int64_t n_mc_samples = 100;
+  std::string clustering = "kmeans";
+  MetricOptions computing;
   std::int64_t batch_size = 128;
   std::uint64_t seed = 0;
   std::string device = "auto";
@@ -111,17 +113,93 @@ class JoinedProgress : public Progress {
   std::int64_t total_ = 0;
 };
 
-/// The value of a metric, or nothing where it has none (said once).
-std::optional<double> value_of(const PosteriorMetric& metric, const Posterior& posterior,
-                               const EvaluateOptions& options) {
-  if (posterior.nb_cells() == 0) return std::nullopt;
-  const std::string reason = metric.why_undefined(posterior);
-  if (!reason.empty()) {
-    log_info(metric.name + " of " + posterior.options().name + " is left out: " + reason);
-    return std::nullopt;
+std::vector<std::string> score_names() {
+  std::vector<std::string> names;
+  for (const auto& metric : posterior_metrics()) names.push_back(metric.name);
+  for (const auto& annotator : baseline_annotators()) names.push_back(annotator.name);
+  return names;
+}
+
+std::string known_scores() {
+  const std::vector<std::string> names = score_names();
+  return join_some(names, names.size());
+}
+
+/// @param listed what --metrics says. @throws InputError for a name that is not known, and for none
+std::vector<std::string> chosen_metrics(const std::string& listed) {
+  std::vector<std::string> metrics = split_list(listed);
+  if (metrics.empty())
+    throw InputError(
+        {.problem = "names no metric", .field = "--metrics", .remedy = "give any of: " + known_scores()});
+  const std::vector<std::string> names = score_names();
+  for (const auto& name : metrics) {
+    if (std::ranges::find(names, name) == names.end())
+      throw InputError({.problem = "'" + name + "' is not known",
+                        .field = "metric",
+                        .remedy = suggest(name, names, names.size())});
   }
-  if (metric.name == "marginal_ll") return posterior.marginal_ll(options.n_mc_samples);
-  return metric.compute(posterior);
+  return metrics;
+}
+
+/// Metrics of a set of cells, and accuracies of classifiers that learned from the train set, by name.
+class Scores {
+ public:
+  /// @param train the cells to learn from, or nothing where there is no split
+  Scores(const MetricOptions& options, std::optional<Posterior> train)
+      : options_(options), train_(std::move(train)) {}
+
+  /// Nothing where there is no value, which is said.
+  std::optional<double> of(const std::string& name, const Posterior& posterior) {
+    if (posterior.nb_cells() == 0) return std::nullopt;
+    const auto& annotators = baseline_annotators();
+    const auto annotator = std::ranges::find(annotators, name, &BaselineAnnotator::name);
+    const bool learns = annotator != annotators.end();
+    const std::string reason =
+        learns ? why_impossible(annotator->kind) : posterior_metric(name).why_undefined(posterior);
+    if (!reason.empty()) {
+      log_info(name + " of " + posterior.options().name + " is left out: " + reason);
+      return std::nullopt;
+    }
+    if (!learns) return posterior_metric(name).compute(posterior, options_);
+    return learned_.try_emplace(name, annotator->kind, *train_).first->second.accuracy(posterior).unweighted;
+  }
+
+ private:
+  std::string why_impossible(BaselineAnnotator::Kind kind) const {
+    if (!train_) return "it learns from the train cells, and there is no split (--split-key)";
+    return LatentAnnotator::why_impossible(kind, *train_);
+  }
+
+  MetricOptions options_;
+  std::optional<Posterior> train_;
+  std::map<std::string, LatentAnnotator> learned_;
+};
+
+/// All metrics of all sets.
+json scores_of(const Sets& sets, const std::vector<std::string>& metrics, const std::shared_ptr<Model>& model,
+               const std::shared_ptr<const GeneExpressionDataset>& dataset, const EvaluateOptions& options) {
+  const auto posterior_of = [&](const auto& set) {
+    return Posterior(model, dataset, set.second,
+                     {.batch_size = options.batch_size, .seed = options.seed, .name = set.first});
+  };
+  const auto train = std::ranges::find(sets, "train", [](const auto& set) { return set.first; });
+  Scores scores(options.computing, train != sets.end() ? std::optional(posterior_of(*train)) : std::nullopt);
+  std::int64_t n_steps = 0;
+  for (const auto& [name, cells] : sets) n_steps += std::ssize(cells) * std::ssize(metrics);
+  const auto bar = make_terminal_progress(!options.common.no_progress);
+  JoinedProgress progress(*bar, n_steps);
+  json result = json::object();
+  for (const auto& set : sets) {
+    Posterior posterior = posterior_of(set);
+    posterior.set_progress(&progress);
+    json& values = result[set.first];
+    for (const auto& metric : metrics) {
+      const auto value = scores.of(metric, posterior);
+      values[metric] = value && std::isfinite(*value) ? json(*value) : json();
+    }
+    values["n_cells"] = posterior.nb_cells();
+  }
+  return result;
 }
 
 void print_table(const json& result, const std::vector<std::string>& metrics) {
@@ -144,21 +222,27 @@ void print_table(const json& result, const std::vector<std::string>& metrics) {
 
 int evaluate(const Arguments& arguments) {
   EvaluateOptions options;
-  std::string known;
-  for (const auto& metric : posterior_metrics()) known += (known.empty() ? "" : ", ") + metric.name;
   CLI::App app(
       "Says how well a trained model describes cells, apart for those that trained, tested and validated.\n"
-      "Likelihoods are negative and per cell, in nats: lower is better.",
+      "Likelihoods are negative and per cell, in nats: lower is better. Labels are those of the column that the "
+      "model was\n"
+      "trained with (--labels-key). The accuracies are of plain classifiers of the latent space that learn the "
+      "labels of\n"
+      "the train cells: those of the test cells are the ones to look at.",
       "evaluate");
   app.add_option("RUN", options.run, "the folder that `scvi train` wrote")->required()->check(not_empty());
   app.add_option("DATA", options.data, kAnyCounts)->required()->check(not_empty());
   app.add_option("--json", options.json_path, "write the numbers to this file ('-': standard output)");
-  app.add_option("--metrics", options.metrics, "any of: " + known)->capture_default_str();
+  app.add_option("--metrics", options.metrics, "any of: " + known_scores())->capture_default_str();
   add_input_options(app, options.reading);
   add_memory_option(app, options.memory);
   app.add_option("--split-key", options.split_key,
                  "obs column that says train, test or validation (default: the split of the training)");
-  app.add_option("--mc-samples", options.n_mc_samples, "samples for the marginal likelihood")
+  app.add_option("--clustering", options.clustering,
+                 "kmeans or gmm (a Gaussian mixture): what finds the clusters of nmi, ari and uca")
+      ->check(one_of({"kmeans", "gmm"}))
+      ->capture_default_str();
+  app.add_option("--mc-samples", options.computing.n_mc_samples, "samples for the marginal likelihood")
       ->check(whole_number(1, 1000000))
       ->capture_default_str();
   app.add_option("--batch-size", options.batch_size, "cells computed at a time")
@@ -172,11 +256,8 @@ int evaluate(const Arguments& arguments) {
   if (!parse(app, arguments)) return 0;
   apply(options.common);
 
-  const std::vector<std::string> metrics = split_list(options.metrics);
-  if (metrics.empty()) {
-    throw InputError({.problem = "names no metric", .field = "--metrics", .remedy = "give any of: " + known});
-  }
-  for (const auto& name : metrics) posterior_metric(name);
+  const std::vector<std::string> metrics = chosen_metrics(options.metrics);
+  options.computing.clustering = parse_prediction_algorithm(options.clustering);
   const bool to_file = !options.json_path.empty() && options.json_path != "-";
   if (to_file) {
     const AtomicFile probe(options.json_path, overwrite_of(options.force));
@@ -199,23 +280,7 @@ int evaluate(const Arguments& arguments) {
     // Every block of counts is then read once for a set.
     for (auto& [name, of_set] : sets) std::sort(of_set.begin(), of_set.end());
   }
-  std::int64_t n_steps = 0;
-  for (const auto& [name, cells] : sets) n_steps += std::ssize(cells) * std::ssize(metrics);
-  const auto bar = make_terminal_progress(!options.common.no_progress);
-  std::optional<JoinedProgress> progress(std::in_place, *bar, n_steps);
-  json result = json::object();
-  for (const auto& [name, cells] : sets) {
-    Posterior posterior(saved.model, dataset, cells,
-                        {.batch_size = options.batch_size, .seed = options.seed, .name = name});
-    posterior.set_progress(&*progress);
-    json& values = result[name];
-    for (const auto& metric : metrics) {
-      const auto value = value_of(posterior_metric(metric), posterior, options);
-      values[metric] = value && std::isfinite(*value) ? json(*value) : json();
-    }
-    values["n_cells"] = posterior.nb_cells();
-  }
-  progress.reset();
+  const json result = scores_of(sets, metrics, saved.model, dataset, options);
   if (options.json_path == "-") {
     std::cout << result.dump(1) << "\n";
     return 0;

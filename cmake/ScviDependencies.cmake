@@ -23,6 +23,14 @@ pkg_check_modules(cairo REQUIRED IMPORTED_TARGET cairo)
 # igraph: Leiden clustering.
 pkg_check_modules(igraph REQUIRED IMPORTED_TARGET igraph)
 
+# libsvm, which has neither CMake's nor pkg-config's description: support vector machines.
+find_path(SCVI_LIBSVM_INCLUDE svm.h PATH_SUFFIXES libsvm REQUIRED)
+find_library(SCVI_LIBSVM_LIBRARY svm REQUIRED)
+mark_as_advanced(SCVI_LIBSVM_INCLUDE SCVI_LIBSVM_LIBRARY)
+add_library(scvi_libsvm INTERFACE)
+target_include_directories(scvi_libsvm SYSTEM INTERFACE ${SCVI_LIBSVM_INCLUDE})
+target_link_libraries(scvi_libsvm INTERFACE ${SCVI_LIBSVM_LIBRARY})
+
 # HDF5 as one target, whatever the age of CMake's module.
 add_library(scvi_hdf5 INTERFACE)
 target_include_directories(scvi_hdf5 SYSTEM INTERFACE ${HDF5_INCLUDE_DIRS})

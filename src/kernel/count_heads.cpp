@@ -106,6 +106,21 @@ void scale_rows(const at::Tensor& rows, const at::Tensor& weights, const at::Ten
   }
 }
 
+/// (cells, n_hidden + 1): the rows of `hidden` and a one behind each, times the weights. Multiplied with gradients it
+/// gives those of weights and biases.
+at::Tensor weighted_inputs(const at::Tensor& hidden, const at::Tensor& weights) {
+  const std::int64_t n = hidden.size(1);
+  at::Tensor result = at::empty({hidden.size(0), n + 1}, hidden.options().requires_grad(false));
+  const float* from = hidden.data_ptr<float>();
+  const float* const weight = weights.data_ptr<float>();
+  float* to = result.data_ptr<float>();
+  for (std::int64_t row = 0; row < hidden.size(0); ++row, from += n) {
+    for (std::int64_t i = 0; i < n; ++i) *to++ = from[i] * weight[row];
+    *to++ = weight[row];
+  }
+  return result;
+}
+
 struct CountHeadsFunction : public torch::autograd::Function<CountHeadsFunction> {
   /// Absent tensors come empty: autograd takes no undefined ones. Order: hidden, library, scale weight and bias,
   /// dropout weight and bias, r weight and bias, log_theta.
@@ -130,18 +145,16 @@ struct CountHeadsFunction : public torch::autograd::Function<CountHeadsFunction>
     const at::Tensor weights = grads[0].contiguous();
     tensor_list result(10);
     // The losses' weights scale the rows of `hidden`, which are short, instead of those of the gradients.
-    const at::Tensor weighted_hidden = at::empty_like(hidden);
-    scale_rows(hidden, weights, weighted_hidden);
+    const at::Tensor inputs = weighted_inputs(hidden, weights);
     at::Tensor hidden_gradient;
     const auto pass = [&](const at::Tensor& gradient, std::size_t weight, const at::Tensor& matrix) {
       if (!gradient.defined()) return;
-      if (context->needs_input_grad(weight)) {
+      if (context->needs_input_grad(weight) || context->needs_input_grad(weight + 1)) {
         const ProfileSection section("heads: weight gradient");
-        result[weight] = pooled_matmul(gradient.t(), weighted_hidden);
-      }
-      if (context->needs_input_grad(weight + 1)) {
-        const ProfileSection section("heads: bias gradient");
-        result[weight + 1] = at::mv(gradient.t(), weights);
+        // Input-major, as the weights are.
+        const at::Tensor both = pooled_matmul(inputs.t(), gradient);
+        result[weight] = both.narrow(0, 0, hidden.size(1)).t();
+        result[weight + 1] = both.select(0, hidden.size(1));
       }
       if (!context->needs_input_grad(0)) return;
       const ProfileSection section("heads: gradient passed on");
@@ -172,7 +185,13 @@ struct CountHeadsFunction : public torch::autograd::Function<CountHeadsFunction>
     const float* const weight = weights.data_ptr<float>();
     const std::int64_t n = weights.numel();
     const bool all_same = std::all_of(weight, weight + n, [&](float w) { return w == weight[0]; });
-    if (all_same) return state.theta_gradient * (n > 0 ? weight[0] : 0.0F);
+    if (all_same && n > 0) {
+      at::Tensor gradient = at::empty_like(state.theta_gradient);
+      const float* const from = state.theta_gradient.data_ptr<float>();
+      const float factor = weight[0];
+      std::transform(from, from + gradient.numel(), gradient.data_ptr<float>(), [=](float g) { return g * factor; });
+      return gradient;
+    }
     HeadsState again;
     again.heads = state.heads;
     again.counts = state.counts;
@@ -215,12 +234,15 @@ bool can_fuse(const at::Tensor& hidden, const at::Tensor& library, const CountHe
   const bool whole_index = !heads.category.defined() ||
                            (heads.category.device().is_cpu() && heads.category.is_contiguous() &&
                             heads.category.scalar_type() == at::kLong && heads.category.numel() == hidden.size(0));
-  const std::vector<at::Tensor> all = {
-      library,        heads.scale_weight, heads.scale_bias, heads.dropout_weight, heads.dropout_bias,
-      heads.r_weight, heads.r_bias,       heads.log_theta};
-  return whole_index && std::all_of(all.begin(), all.end(), [](const at::Tensor& tensor) {
-           return !tensor.defined() || is_plain_cpu_float(tensor);
-         });
+  const auto is_matrix = [](const at::Tensor& weight) {
+    return !weight.defined() || (weight.device().is_cpu() && weight.scalar_type() == at::kFloat && weight.dim() == 2);
+  };
+  const auto is_plain = [](const at::Tensor& tensor) { return !tensor.defined() || is_plain_cpu_float(tensor); };
+  const auto all = [](const auto& holds, std::initializer_list<at::Tensor> tensors) {
+    return std::all_of(tensors.begin(), tensors.end(), holds);
+  };
+  return whole_index && all(is_matrix, {heads.scale_weight, heads.dropout_weight, heads.r_weight}) &&
+         all(is_plain, {library, heads.scale_bias, heads.dropout_bias, heads.r_bias, heads.log_theta});
 }
 
 at::Tensor count_heads_nll(const at::Tensor& hidden, const at::Tensor& library, const CountHeads& heads,

@@ -2,10 +2,9 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
-#include <limits>
 
 #include "fetcher.hpp"
+#include "finite_numbers.hpp"
 #include "float_array.hpp"
 #include "product_with_zeros.hpp"
 #include "scvi/core/parallel.hpp"
@@ -28,8 +27,6 @@ namespace scvi::kernel {
 constexpr std::int64_t kBlockRows = 128;
 constexpr std::int64_t kBlockColumns = 128;
 constexpr std::int64_t kBlockTerms = 128;
-/// Of the next block, fetched at each tile of this one.
-constexpr std::int64_t kLinesPerTile = 20;
 
 }  // namespace scvi::kernel
 #endif
@@ -141,8 +138,9 @@ class Block {
       for (std::int64_t term = 0; term < a_.n_columns; term += kBlockTerms) {
         const std::int64_t last = std::min(term + kBlockTerms, a_.n_columns);
         const std::int64_t next = std::min(last + kBlockTerms, a_.n_columns);
-        next_a_ = Fetcher<0>(a_.columns(last, next));
-        next_b_ = Fetcher<0>(b_.rows(last, next).columns(column, end));
+        const std::int64_t n_tiles = chunk_count(a_.n_rows, kTileRows) * chunk_count(end - column, kPanel);
+        next_a_ = Fetcher<0>(a_.columns(last, next), n_tiles);
+        next_b_ = Fetcher<0>(b_.rows(last, next).columns(column, end), n_tiles);
         pack_panels(b_.rows(term, last).columns(column, end), panels_.get());
         for (std::int64_t row = 0; row < a_.n_rows; row += kBlockRows) {
           const std::int64_t stop = std::min(row + kBlockRows, a_.n_rows);
@@ -169,8 +167,8 @@ class Block {
       for (std::int64_t row = 0; row < a.n_rows; row += kTileRows) {
         const auto n_rows = static_cast<int>(std::min<std::int64_t>(kTileRows, a.n_rows - row));
         const float* from = packed ? tiles_.get() + row * n_terms : a.data + row * a.row_stride;
-        next_a_.fetch(kLinesPerTile);
-        next_b_.fetch(kLinesPerTile);
+        next_a_.fetch();
+        next_b_.fetch();
         const MatrixView<float> to = out.rows(row, row + n_rows).columns(j, j + n);
         const Tile whole{to.data, to.row_stride, bias_ != nullptr ? bias : nullptr, add, zeros_};
         if (n == kPanel && out.column_stride == 1) {
@@ -260,19 +258,26 @@ bool by_columns(const Factor& a, const Factor& b, const float* bias, const Resul
   return finite;
 }
 
-/// Writes number_of(row, column) everywhere.
-template <class Number>
-bool fill(const Result& out, const Number& number_of) {
-  bool finite = true;
+/// Writes the same numbers into every row.
+void fill_rows(const float* numbers, const Result& out) {
   for (std::int64_t row = 0; row < out.n_rows; ++row) {
     float* const to = out.data + row * out.row_stride;
     for (std::int64_t column = 0; column < out.n_columns; ++column) {
-      const float number = number_of(row, column);
-      finite &= std::fabs(number) <= std::numeric_limits<float>::max();
-      to[column * out.column_stride] = number;
+      to[column * out.column_stride] = numbers == nullptr ? 0.0F : numbers[column];
     }
   }
-  return finite;
+}
+
+/// Copies rows that lie one after the other.
+void copy_rows(const float* from, const Result& out) {
+  for (std::int64_t row = 0; row < out.n_rows; ++row, from += out.n_columns) {
+    float* const to = out.data + row * out.row_stride;
+    if (out.column_stride == 1) {
+      std::copy_n(from, out.n_columns, to);
+    } else {
+      for (std::int64_t column = 0; column < out.n_columns; ++column) to[column * out.column_stride] = from[column];
+    }
+  }
 }
 
 /// Long sums: each chunk adds up its terms, then the chunks are added in their order.
@@ -289,15 +294,12 @@ bool by_terms(const Factor& a, const Factor& b, const float* bias, const Result&
              {sums + begin / length * size, out.n_rows, out.n_columns, out.n_columns, 1});
   });
   const std::int64_t n_sums = chunk_count(a.n_columns, length);
-  for (std::int64_t chunk = 1; chunk + 1 < n_sums; ++chunk) {
+  for (std::int64_t chunk = 1; chunk < n_sums; ++chunk) {
     const float* const from = sums + chunk * size;
     for (std::int64_t i = 0; i < size; ++i) sums[i] += from[i];
   }
-  const float* const last = sums + (n_sums - 1) * size;
-  return fill(out, [&](std::int64_t row, std::int64_t column) {
-    const std::int64_t i = row * out.n_columns + column;
-    return sums[i] + last[i];
-  });
+  copy_rows(sums, out);
+  return are_finite(sums, size);
 }
 
 }  // namespace
@@ -306,7 +308,8 @@ bool matrix_product(const Factor& a, const Factor& b, const float* bias, const R
   if (out.n_rows == 0 || out.n_columns == 0) return true;
   const std::int64_t n_terms = a.n_columns;
   if (n_terms == 0) {
-    return fill(out, [&](std::int64_t, std::int64_t column) { return bias == nullptr ? 0.0F : bias[column]; });
+    fill_rows(bias, out);
+    return bias == nullptr || are_finite(bias, out.n_columns);
   }
   // Results are written along rows.
   if (out.column_stride != 1 && out.row_stride == 1 && bias == nullptr) {

@@ -22,8 +22,6 @@
 #define SCVI_KERNEL_NONZERO_TERMS
 namespace scvi::kernel {
 
-/// Of the next strip, fetched at each row of this one.
-constexpr std::int64_t kLinesPerRow = 5;
 /// So many rows of the other factor, a strip wide, fit into the first-level cache.
 constexpr std::int64_t kTermsPerPass = 128;
 
@@ -58,8 +56,22 @@ namespace {
 constexpr int kStripVectors = 4;
 constexpr std::int64_t kStrip = kStripVectors * kN;
 
+/// Moves the numbers of a vector that are not zero to the front, with the terms that they are of.
+/// @return how many those are
+HWY_INLINE std::size_t store_nonzeros(V numbers, hn::Vec<hn::RebindToSigned<decltype(kTag)>> which, float* values,
+                                      std::int32_t* terms) {
+  const hn::RebindToSigned<decltype(kTag)> tag;
+  const auto kept = hn::Ne(numbers, hn::Zero(kTag));
+  hn::StoreU(hn::Compress(numbers, kept), kTag, values);
+  hn::StoreU(hn::Compress(which, hn::RebindMask(tag, kept)), tag, terms);
+  return hn::CountTrue(kTag, kept);
+}
+
 /// @pre the numbers of a row lie side by side
-void collect_nonzeros(const MatrixView<const float>& a, NonzeroTerms& found) {
+/// @return how many there are in all
+std::int64_t collect_nonzeros(const MatrixView<const float>& a, NonzeroTerms& found) {
+  const hn::RebindToSigned<decltype(kTag)> tag;
+  std::int64_t n_in_all = 0;
   for (std::int64_t pass = 0; pass < found.n_passes; ++pass) {
     const std::int64_t begin = pass * kTermsPerPass;
     const std::int64_t end = std::min(begin + kTermsPerPass, a.n_columns);
@@ -67,16 +79,23 @@ void collect_nonzeros(const MatrixView<const float>& a, NonzeroTerms& found) {
       const float* from = a.data + row * a.row_stride;
       std::int32_t* terms = found.terms.get() + found.place(row, pass);
       float* values = found.values.get() + found.place(row, pass);
-      std::int32_t n = 0;
+      std::size_t n = 0;
+      std::int64_t k = begin;
+      for (; k + kN <= end; k += kN) {
+        const auto which = hn::Iota(tag, static_cast<std::int32_t>(k - begin));
+        n += store_nonzeros(hn::LoadU(kTag, from + k), which, values + n, terms + n);
+      }
       // Written in any case, it stays if it counts.
-      for (std::int64_t k = begin; k < end; ++k) {
+      for (; k < end; ++k) {
         terms[n] = static_cast<std::int32_t>(k - begin);
         values[n] = from[k];
         n += from[k] != 0 ? 1 : 0;
       }
-      found.counts[static_cast<std::size_t>(pass * found.n_rows + row)] = n;
+      found.counts[static_cast<std::size_t>(pass * found.n_rows + row)] = static_cast<std::int32_t>(n);
+      n_in_all += static_cast<std::int64_t>(n);
     }
   }
+  return n_in_all;
 }
 
 /// A row of a strip: sums start from `from`, or from zero. @param zeros no longer so if a sum is not finite
@@ -111,8 +130,9 @@ class Strips {
  private:
   bool run_strip(std::int64_t begin, std::int64_t end) {
     const std::int64_t next = std::min(end + kStrip, out_.n_columns);
-    Fetcher<0> factor(b_.columns(end, next));
-    Fetcher<1> result(out_.columns(end, next));
+    const std::int64_t n_fetches = a_.n_passes * a_.n_rows;
+    Fetcher<0> factor(b_.columns(end, next), n_fetches);
+    Fetcher<1> result(out_.columns(end, next), n_fetches);
     const bool direct = out_.column_stride == 1 && end - begin == kStrip;
     if (!direct && strip_ == nullptr) strip_ = float_array(a_.n_rows * kStrip);
     float* const rows = direct ? out_.data + begin : strip_.get();
@@ -126,8 +146,8 @@ class Strips {
       for (std::int64_t row = 0; row < a_.n_rows; ++row) {
         const std::int64_t place = a_.place(row, pass);
         float* const sums = rows + row * stride;
-        factor.fetch(kLinesPerRow);
-        result.fetch(kLinesPerRow);
+        factor.fetch();
+        result.fetch();
         const float* const from = pass > 0 ? sums : bias_ != nullptr ? bias : nullptr;
         add_row(a_.terms.get() + place, a_.values.get() + place,
                 a_.counts[static_cast<std::size_t>(pass * a_.n_rows + row)], panel_.get(), from, sums, zeros);
@@ -182,15 +202,6 @@ constexpr double kLargestShare = 0.65;
 /// A multiple of every strip.
 constexpr std::int64_t kColumnsPerChunk = 64;
 
-bool has_zeros(const MatrixView<const float>& a) {
-  std::int64_t n = 0;
-  for (std::int64_t row = 0; row < a.n_rows; ++row) {
-    const float* number = a.data + row * a.row_stride;
-    for (std::int64_t k = 0; k < a.n_columns; ++k) n += number[k * a.column_stride] != 0 ? 1 : 0;
-  }
-  return static_cast<double>(n) <= kLargestShare * static_cast<double>(a.n_rows * a.n_columns);
-}
-
 }  // namespace
 
 std::optional<bool> product_with_zeros(const MatrixView<const float>& a, const MatrixView<const float>& b,
@@ -206,9 +217,9 @@ std::optional<bool> product_with_zeros(const MatrixView<const float>& a, const M
     HWY_DYNAMIC_DISPATCH(transpose_factor)(a, memory.get());
     rows = {memory.get(), a.n_rows, a.n_columns, a.n_columns, 1};
   }
-  if (!has_zeros(rows)) return {};
   NonzeroTerms nonzeros(rows);
-  HWY_DYNAMIC_DISPATCH(collect_nonzeros)(rows, nonzeros);
+  const std::int64_t n_nonzeros = HWY_DYNAMIC_DISPATCH(collect_nonzeros)(rows, nonzeros);
+  if (static_cast<double>(n_nonzeros) > kLargestShare * static_cast<double>(a.n_rows * a.n_columns)) return {};
   std::atomic<bool> finite = true;
   parallel_for(out.n_columns, kColumnsPerChunk, [&](std::int64_t begin, std::int64_t end) {
     if (!HWY_DYNAMIC_DISPATCH(run_strips)(nonzeros, b, bias, out, begin, end)) finite = false;

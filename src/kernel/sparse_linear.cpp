@@ -90,6 +90,15 @@ HWY_INLINE void fetch(Rows<T> matrix, std::int64_t row, std::int64_t n_rows, std
   for (std::int64_t j = 0; j < n; j += kLine) __builtin_prefetch(matrix[row] + j, kWrite);
 }
 
+/// The first of the entries [begin, end) whose index is not below `limit`. @pre the indices ascend
+HWY_INLINE std::int64_t first_from(const std::int32_t* indices, std::int64_t begin, std::int64_t end,
+                                   std::int64_t limit) {
+  constexpr std::int64_t kStride = 8;
+  while (begin + kStride <= end && indices[begin + kStride - 1] < limit) begin += kStride;
+  while (begin < end && indices[begin] < limit) ++begin;
+  return begin;
+}
+
 /// What the sums of a row start from: its bias and the rows that its categories pick.
 void write_start(const SparseLinear<float>& layer, std::int64_t row, float* y) {
   for_lanes<float>(0, layer.n_out, [&](auto d, std::int64_t j) HWY_ATTR {
@@ -115,8 +124,9 @@ bool linear_rows(const SparseLinear<float>& layer, Rows<float> y, Range rows) {
       if (first) fetch<1>(y, r + kRowsAhead, rows.end, layer.n_out);
       if (first && !from_zero) write_start(layer, r, y[r]);
       std::int64_t& begin = next[static_cast<std::size_t>(r - rows.begin)];
-      std::int64_t end = begin;
-      while (end < x.indptr[r + 1] && x.indices[end] < gene + kGenesPerPass) ++end;
+      const bool last = gene + kGenesPerPass >= x.n_columns;
+      const std::int64_t end =
+          last ? x.indptr[r + 1] : first_from(x.indices, begin, x.indptr[r + 1], gene + kGenesPerPass);
       const Entries entries{x.indices + begin, x.values + begin, end - begin};
       begin = end;
       if (entries.n == 0 && !first) continue;

@@ -74,9 +74,10 @@ std::vector<std::int64_t> nearest_centers(const std::vector<double>& rows, std::
   return nearest;
 }
 
-/// Centres for the groups: random points, moved by a few rounds of k-means on a sample. They need not be good.
-Columns make_centers(const std::vector<double>& rows, std::int64_t n, std::int64_t dim, std::int64_t count,
-                     std::uint64_t seed) {
+/// Centres for the groups, (count, dim): random points, moved by a few rounds of k-means on a sample. They need not
+/// be good.
+std::vector<double> make_centers(const std::vector<double>& rows, std::int64_t n, std::int64_t dim,
+                                 std::int64_t count, std::uint64_t seed) {
   constexpr std::int64_t kSamplePerCenter = 20;
   constexpr int kRounds = 3;
   RandomStream random(seed, "approximate_neighbors");
@@ -97,7 +98,7 @@ Columns make_centers(const std::vector<double>& rows, std::int64_t n, std::int64
     for (std::int64_t i = 0; i < count * dim; ++i)
       if (sizes[i / dim] > 0) centers[i] = sums[i] / sizes[i / dim];
   }
-  return {centers, dim, all};
+  return centers;
 }
 
 /// The points by their nearest centre.
@@ -108,11 +109,31 @@ struct Groups {
 
   Groups(const std::vector<double>& rows, std::int64_t n, std::int64_t dim, std::uint64_t seed) {
     const auto count = std::min(n, 2 * static_cast<std::int64_t>(std::sqrt(static_cast<double>(n))));
-    centers = make_centers(rows, n, dim, count, seed);
-    members.resize(static_cast<std::size_t>(count));
-    const auto nearest = nearest_centers(rows, dim, numbers_below(n), centers);
-    for (std::int64_t i = 0; i < n; ++i) members[nearest[i]].push_back(i);
+    const std::vector<double> places = make_centers(rows, n, dim, count, seed);
+    const auto nearest = nearest_centers(rows, dim, numbers_below(n), Columns(places, dim, numbers_below(count)));
+    std::vector<std::vector<std::int64_t>> around(static_cast<std::size_t>(count));
+    for (std::int64_t i = 0; i < n; ++i) around[nearest[i]].push_back(i);
+    std::vector<std::int64_t> center_of;
+    for (std::int64_t center = 0; center < count; ++center) {
+      for (auto& part : parts_of(around[center], n / count)) {
+        members.push_back(std::move(part));
+        center_of.push_back(center);
+      }
+    }
+    centers = Columns(places, dim, center_of);
     for (const auto& of_group : members) values.emplace_back(rows, dim, of_group);
+  }
+
+ private:
+  /// Where many points are equal, or nearly, one centre gets them all: without a limit each would search all others.
+  static std::vector<std::vector<std::int64_t>> parts_of(const std::vector<std::int64_t>& group,
+                                                         std::int64_t usual_size) {
+    constexpr std::int64_t kTimesUsual = 8, kSmall = 256;
+    const std::int64_t most = std::max(kTimesUsual * usual_size, kSmall);
+    std::vector<std::vector<std::int64_t>> parts;
+    for (std::int64_t begin = 0; begin < std::ssize(group); begin += most)
+      parts.emplace_back(group.begin() + begin, group.begin() + std::min(begin + most, std::ssize(group)));
+    return parts;
   }
 };
 
@@ -141,7 +162,9 @@ class GroupSearch {
     std::partial_sort(order_.begin(), order_.begin() + n_first, order_.end());
     NearestHeap heap(k_);
     std::int64_t n_seen = 0;
-    for (std::int64_t i = 0; i < n_first; ++i) n_seen += search(order_[i].second, point, self, heap);
+    // Among equal points nothing can be nearer than what is found first.
+    for (std::int64_t i = 0; i < n_first && heap.bound() != 0; ++i)
+      n_seen += search(order_[i].second, point, self, heap);
     // Groups differ in size: a point needs k others in any case.
     std::sort(order_.begin() + n_first, order_.end());
     for (auto i = n_first; i < std::ssize(order_) && n_seen <= k_; ++i)
@@ -168,14 +191,15 @@ class GroupSearch {
 void search_groups(const std::vector<double>& rows, std::int64_t dim, const Groups& groups,
                    std::int64_t n_groups_searched, Neighbors& found) {
   // Points of one group search the same groups, while these are in the cache.
-  parallel_for(std::ssize(groups.members), 1, [&](std::int64_t begin, std::int64_t end) {
+  std::vector<std::int64_t> order;
+  for (const auto& group : groups.members) order.insert(order.end(), group.begin(), group.end());
+  constexpr std::int64_t kSearchedAtOnce = 64;
+  parallel_for(std::ssize(order), kSearchedAtOnce, [&](std::int64_t begin, std::int64_t end) {
+    throw_if_interrupted();
     GroupSearch search(groups, n_groups_searched, found.k);
-    for (std::int64_t group = begin; group < end; ++group) {
-      throw_if_interrupted();
-      for (const std::int64_t point : groups.members[group]) {
-        NearestHeap heap = search.run(rows.data() + point * dim, point);
-        store(heap, point, found);
-      }
+    for (std::int64_t i = begin; i < end; ++i) {
+      NearestHeap heap = search.run(rows.data() + order[i] * dim, order[i]);
+      store(heap, order[i], found);
     }
   });
 }

@@ -23,14 +23,25 @@ void check(const Points& cells, const CellMapOptions& options) {
                       .remedy = cells.n() < 2 ? "" : "use at most " + std::to_string(cells.n())});
 }
 
+/// Refuses what cannot be mapped before the work, not after: without cells each part does nothing but that.
+void check_parts(const LeidenOptions& leiden_options, const UmapOptions* umap_options,
+                 const TsneOptions* tsne_options) {
+  const Points nothing(std::span<const float>(), 0, 0);
+  leiden({}, leiden_options);
+  if (umap_options != nullptr) umap({}, nothing, *umap_options);
+  if (tsne_options != nullptr) tsne(nothing, *tsne_options);
+}
+
 }  // namespace
 
 CellMap map_cells(const Points& cells, const CellMapOptions& options, Progress* progress) {
   check(cells, options);
   const UmapOptions umap_options{
       .min_dist = options.min_dist, .spread = options.spread, .n_epochs = options.n_epochs, .seed = options.seed};
-  // Refuse what cannot be mapped before the work, not after.
-  if (options.with_umap) umap_curve(options.min_dist, options.spread);
+  const LeidenOptions leiden_options{.resolution = options.resolution, .seed = options.seed};
+  const TsneOptions tsne_options{.perplexity = options.perplexity, .seed = options.seed};
+  check_parts(leiden_options, options.with_umap ? &umap_options : nullptr,
+              options.with_tsne ? &tsne_options : nullptr);
   Progress silent;
   Progress& shown = progress != nullptr ? *progress : silent;
   CellMap map;
@@ -40,9 +51,9 @@ CellMap map_cells(const Points& cells, const CellMapOptions& options, Progress* 
     map.distances = distance_graph(neighbors);
     map.connectivities = fuzzy_graph(neighbors);
   }
-  map.clusters = leiden(map.connectivities, {.resolution = options.resolution, .seed = options.seed}, &shown);
+  map.clusters = leiden(map.connectivities, leiden_options, &shown);
   if (options.with_umap) map.umap = umap(map.connectivities, cells, umap_options, &shown);
-  if (options.with_tsne) map.tsne = tsne(cells, {.perplexity = options.perplexity, .seed = options.seed}, &shown);
+  if (options.with_tsne) map.tsne = tsne(cells, tsne_options, &shown);
   return map;
 }
 

@@ -7,6 +7,7 @@
 #include <numeric>
 #include <string>
 
+#include "classes.hpp"
 #include "point_blocks.hpp"
 #include "scvi/core/error.hpp"
 #include "scvi/core/interrupt.hpp"
@@ -23,21 +24,6 @@ void check_same_length(std::size_t n, std::size_t other, const std::string& what
   if (n != other)
     throw InputError({.problem = "are " + std::to_string(n) + ", but there are " + std::to_string(other) + " " + what,
                       .field = "labels"});
-}
-
-std::vector<std::int64_t> distinct(std::vector<std::int64_t> values) {
-  std::sort(values.begin(), values.end());
-  values.erase(std::unique(values.begin(), values.end()), values.end());
-  return values;
-}
-
-/// The position of every label in the sorted `classes`.
-std::vector<std::int64_t> codes_of(Labels labels, const std::vector<std::int64_t>& classes) {
-  std::vector<std::int64_t> codes(labels.size());
-  std::transform(labels.begin(), labels.end(), codes.begin(), [&](std::int64_t label) {
-    return std::lower_bound(classes.begin(), classes.end(), label) - classes.begin();
-  });
-  return codes;
 }
 
 /// How often class i of `labels` meets class j of `predicted`: only the pairs that occur, and the class sizes.

@@ -10,10 +10,18 @@
 #include "scvi/metric/kmeans.hpp"
 
 namespace scvi {
-namespace {
 
-std::vector<std::int64_t> found_clusters(const Points& points, std::int64_t n_clusters,
-                                         const ClusteringScoresOptions& options) {
+PredictionAlgorithm parse_prediction_algorithm(std::string_view name) {
+  if (name == "knn" || name == "kmeans") return PredictionAlgorithm::kmeans;
+  if (name == "gmm") return PredictionAlgorithm::gaussian_mixture;
+  const std::vector<std::string> known = {"knn", "kmeans", "gmm"};
+  throw InputError({.problem = "'" + std::string(name) + "' is not known",
+                    .field = "prediction algorithm",
+                    .remedy = suggest(name, known)});
+}
+
+std::vector<std::int64_t> find_clusters(const Points& points, std::int64_t n_clusters,
+                                        const ClusteringScoresOptions& options) {
   if (options.algorithm == PredictionAlgorithm::gaussian_mixture) {
     GaussianMixtureOptions mixture;
     mixture.seed = options.seed;
@@ -27,17 +35,6 @@ std::vector<std::int64_t> found_clusters(const Points& points, std::int64_t n_cl
   return kmeans(points, n_clusters, kmeans_options).labels;
 }
 
-}  // namespace
-
-PredictionAlgorithm parse_prediction_algorithm(std::string_view name) {
-  if (name == "knn" || name == "kmeans") return PredictionAlgorithm::kmeans;
-  if (name == "gmm") return PredictionAlgorithm::gaussian_mixture;
-  const std::vector<std::string> known = {"knn", "kmeans", "gmm"};
-  throw InputError({.problem = "'" + std::string(name) + "' is not known",
-                    .field = "prediction algorithm",
-                    .remedy = suggest(name, known)});
-}
-
 ClusteringScores clustering_scores(const Points& points, std::span<const std::int64_t> labels,
                                    const ClusteringScoresOptions& options) {
   if (options.n_clusters < 0 || options.n_init < 0)
@@ -47,7 +44,7 @@ ClusteringScores clustering_scores(const Points& points, std::span<const std::in
   ClusteringScores scores;
   scores.silhouette = silhouette_score(points, labels);
   const auto n_labels = std::ssize(std::set<std::int64_t>(labels.begin(), labels.end()));
-  scores.clusters = found_clusters(points, options.n_clusters > 0 ? options.n_clusters : n_labels, options);
+  scores.clusters = find_clusters(points, options.n_clusters > 0 ? options.n_clusters : n_labels, options);
   scores.nmi = normalized_mutual_information(labels, scores.clusters);
   scores.ari = adjusted_rand_index(labels, scores.clusters);
   scores.uca = unsupervised_clustering_accuracy(labels, scores.clusters).accuracy;

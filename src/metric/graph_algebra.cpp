@@ -1,9 +1,12 @@
 #include "graph_algebra.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
+#include <string>
 #include <utility>
 
+#include "scvi/core/error.hpp"
 #include "scvi/core/parallel.hpp"
 
 namespace scvi {
@@ -28,6 +31,16 @@ SparseGraph transposed(const SparseGraph& graph) {
 }
 
 }  // namespace
+
+void check_distances(const Neighbors& neighbors) {
+  constexpr double kMost = std::numeric_limits<float>::max();
+  const auto beyond = std::ranges::find_if(neighbors.distances, [](double distance) { return !(distance <= kMost); });
+  if (beyond == neighbors.distances.end()) return;
+  throw InputError(
+      {.problem = "are too large to compute with",
+       .field = "distances of point " + std::to_string((beyond - neighbors.distances.begin()) / neighbors.k),
+       .remedy = "scale the values down"});
+}
 
 SparseGraph rows_of(const Neighbors& neighbors, std::span<const double> weights) {
   SparseGraph graph{.n = neighbors.n, .indptr = {}, .indices = {}, .weights = {}};

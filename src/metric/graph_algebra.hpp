@@ -6,6 +6,9 @@
 
 namespace scvi {
 
+/// @throws InputError naming a point whose neighbours are too far for float32
+void check_distances(const Neighbors& neighbors);
+
 /// The edges from each point to its neighbours, with these weights: (n, k), as neighbors.indices.
 SparseGraph rows_of(const Neighbors& neighbors, std::span<const double> weights);
 

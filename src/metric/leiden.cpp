@@ -141,6 +141,14 @@ void check_options(const LeidenOptions& options) {
                       .field = "number of rounds"});
 }
 
+/// What igraph takes for granted.
+void check_weights(const SparseGraph& graph) {
+  for (const float weight : graph.weights)
+    if (!std::isfinite(weight) || weight < 0)
+      throw InputError({.problem = "is " + std::to_string(weight) + ", but must be a number from 0",
+                        .field = "weight of an edge"});
+}
+
 void run_rounds(const SparseGraph& graph, const LeidenOptions& options, Progress& progress, LeidenResult& result) {
   // igraph's random numbers and error handler are shared by all threads of the program.
   static std::mutex one_at_a_time;
@@ -165,14 +173,16 @@ void run_rounds(const SparseGraph& graph, const LeidenOptions& options, Progress
 
 LeidenResult leiden(const SparseGraph& graph, const LeidenOptions& options, Progress* progress) {
   check_options(options);
+  check_weights(graph);
   Progress silent;
   Progress& shown = progress != nullptr ? *progress : silent;
   LeidenResult result;
   result.labels.resize(static_cast<std::size_t>(graph.n));
   std::iota(result.labels.begin(), result.labels.end(), 0);
   shown.start("clustering", options.max_rounds, "round");
-  // Without edges igraph would divide by their weight.
-  if (graph.n_edges() > 0) run_rounds(graph, options, shown, result);
+  // Without weight igraph would divide by it.
+  if (std::ranges::any_of(graph.weights, [](float weight) { return weight > 0; }))
+    run_rounds(graph, options, shown, result);
   shown.finish();
   for (const std::int64_t label : result.labels) result.n_clusters = std::max(result.n_clusters, label + 1);
   number_by_size(result.labels, result.n_clusters);

@@ -3,12 +3,13 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <set>
 #include <string>
 #include <vector>
 
+#include "classes.hpp"
 #include "scvi/core/error.hpp"
 #include "scvi/core/random.hpp"
+#include "scvi/metric/approximate_neighbors.hpp"
 #include "scvi/metric/neighbors.hpp"
 
 namespace scvi {
@@ -23,12 +24,35 @@ void check_cells(const Points& points, std::int64_t count, const std::string& wh
         {.problem = "are " + std::to_string(count) + " for " + std::to_string(points.n()) + " cells", .field = what});
 }
 
-/// The neighbours of every cell, as many as wanted or as there are others.
-Neighbors neighbors_of_cells(const Points& points, std::int64_t wanted) {
+/// As many neighbours as wanted, or as there are others.
+std::int64_t possible(std::int64_t wanted, const Points& points) {
   if (wanted < 1)
     throw InputError(
         {.problem = "is " + std::to_string(wanted) + ", but must be at least 1", .field = "number of neighbours"});
-  return nearest_neighbors(points, std::min(wanted, points.n() - 1));
+  return std::min(wanted, points.n() - 1);
+}
+
+/// The exact neighbours of some cells among all others.
+/// @param cells ascending, each once
+Neighbors neighbors_of_some(const Points& points, const std::vector<std::int64_t>& cells, std::int64_t k) {
+  const std::vector<double> rows = points.to_double();
+  std::vector<double> chosen;
+  for (const std::int64_t cell : cells)
+    chosen.insert(chosen.end(), rows.begin() + cell * points.dim(), rows.begin() + (cell + 1) * points.dim());
+  // One more, as a cell is its own neighbour here; or is not even that, where k + 1 others are equal to it.
+  const Neighbors found =
+      nearest_neighbors(points, Points(std::span<const double>(chosen), std::ssize(cells), points.dim()), k + 1);
+  Neighbors others{.n = found.n, .k = k, .indices = {}, .distances = {}};
+  for (std::int64_t i = 0; i < found.n; ++i) {
+    std::int64_t taken = 0;
+    for (std::int64_t j = i * found.k; taken < k; ++j) {
+      if (found.indices[j] == cells[i]) continue;
+      others.indices.push_back(found.indices[j]);
+      others.distances.push_back(found.distances[j]);
+      ++taken;
+    }
+  }
+  return others;
 }
 
 std::vector<std::int64_t> draw_picks(std::int64_t n_cells, const EntropyBatchMixingOptions& options) {
@@ -62,9 +86,9 @@ double entropy_of_share(double share) {
 double entropy_batch_mixing(const Points& latent, std::span<const std::int64_t> batches,
                             const EntropyBatchMixingOptions& options, std::span<const std::int64_t> picks) {
   check_cells(latent, static_cast<std::int64_t>(batches.size()), "batches");
-  const std::set<std::int64_t> distinct(batches.begin(), batches.end());
-  if (distinct.size() > 2)
-    throw InputError({.problem = "have " + std::to_string(distinct.size()) +
+  const std::vector<std::int64_t> values = distinct({batches.begin(), batches.end()});
+  if (values.size() > 2)
+    throw InputError({.problem = "have " + std::to_string(values.size()) +
                                  " different values, but the entropy of mixing compares two batches",
                       .field = "batches",
                       .remedy = "select the cells of two batches"});
@@ -77,13 +101,14 @@ double entropy_batch_mixing(const Points& latent, std::span<const std::int64_t> 
   if (picks.empty()) picks = drawn;
   check_picks(picks, latent.n(), options);
 
-  const Neighbors neighbors = neighbors_of_cells(latent, options.n_neighbors);
+  const std::vector<std::int64_t> cells = distinct({picks.begin(), picks.end()});
+  const Neighbors neighbors = neighbors_of_some(latent, cells, possible(options.n_neighbors, latent));
   // All pools have the same size, so the mean over pools of their means is the mean over all picks.
   double sum = 0;
-  for (const std::int64_t cell : picks) {
-    const auto others = neighbors.of(cell);
+  for (const std::int64_t place : codes_of(picks, cells)) {
+    const auto others = neighbors.of(place);
     const auto count =
-        std::count_if(others.begin(), others.end(), [&](std::int64_t i) { return batches[i] == *distinct.begin(); });
+        std::count_if(others.begin(), others.end(), [&](std::int64_t i) { return batches[i] == values[0]; });
     sum += entropy_of_share(static_cast<double>(count) / static_cast<double>(neighbors.k));
   }
   return sum / static_cast<double>(picks.size());
@@ -91,7 +116,7 @@ double entropy_batch_mixing(const Points& latent, std::span<const std::int64_t> 
 
 double knn_purity(const Points& latent, std::span<const std::int64_t> labels, std::int64_t n_neighbors) {
   check_cells(latent, static_cast<std::int64_t>(labels.size()), "labels");
-  const Neighbors neighbors = neighbors_of_cells(latent, n_neighbors);
+  const Neighbors neighbors = neighbors_of_any(latent, possible(n_neighbors, latent));
   struct Tally {
     std::int64_t same = 0;
     std::int64_t cells = 0;
@@ -112,7 +137,7 @@ double knn_purity(const Points& latent, std::span<const std::int64_t> labels, st
 
 NeighborOverlap nn_overlap(const Points& first, const Points& second, std::int64_t k) {
   check_cells(first, second.n(), "cells of the second matrix");
-  const Neighbors a = neighbors_of_cells(first, k), b = neighbors_of_cells(second, k);
+  const Neighbors a = neighbors_of_any(first, possible(k, first)), b = neighbors_of_any(second, possible(k, second));
   std::int64_t shared = 0;
   for (std::int64_t cell = 0; cell < first.n(); ++cell) {
     std::vector<std::int64_t> in_a(a.of(cell).begin(), a.of(cell).end());

@@ -77,10 +77,12 @@ std::vector<double> memberships(const Neighbors& neighbors) {
 }  // namespace
 
 SparseGraph distance_graph(const Neighbors& neighbors) {
+  check_distances(neighbors);
   return rows_of(neighbors, neighbors.distances);
 }
 
 SparseGraph fuzzy_graph(const Neighbors& neighbors) {
+  check_distances(neighbors);
   // The chance that at least one of two directions is an edge, were they independent; in float64, so that one that is
   // certain stays so.
   return both_ways(rows_of(neighbors, memberships(neighbors)), [](double a, double b) { return a + b - a * b; });

@@ -71,6 +71,7 @@ SparseGraph affinities(const Points& points, double perplexity, std::uint64_t se
   const std::int64_t others = std::max<std::int64_t>(points.n() - 1, 0);
   const auto wanted = static_cast<std::int64_t>(std::ceil(kNeighborsPerPerplexity * perplexity));
   const Neighbors neighbors = neighbors_of_any(points, std::min(others, wanted), seed);
+  check_distances(neighbors);
   std::vector<double> shares(neighbors.distances.size());
   parallel_for(neighbors.n, kPointsAtOnce, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
@@ -173,12 +174,14 @@ class Descent {
 /// The principal axes, the first with standard deviation 1e-4; a little noise tells equal points apart.
 Places start_of(const Points& points, std::uint64_t seed) {
   constexpr double kDeviation = 1e-4, kNoise = 1e-7;
-  const std::vector<double> layout = principal_layout(points, seed);
+  std::vector<double> layout = principal_layout(points, seed);
   Places places(static_cast<std::size_t>(points.n()));
   double squared = 0;
   for (std::size_t i = 0; i < places.size(); ++i)
     squared += layout[2 * i] * layout[2 * i] / static_cast<double>(places.size());
-  const double scale = squared > 0 && std::isfinite(squared) ? kDeviation / std::sqrt(squared) : 0;
+  const bool is_spread = squared > 0 && std::isfinite(squared);
+  if (!is_spread) std::fill(layout.begin(), layout.end(), 0.0);  // huge values may have left none that is finite
+  const double scale = is_spread ? kDeviation / std::sqrt(squared) : 0;
   RandomStream random(seed, "tsne start");
   for (std::size_t i = 0; i < places.size(); ++i)
     for (std::size_t d = 0; d < 2; ++d) places[i][d] = layout[2 * i + d] * scale + kNoise * random.standard_normal();

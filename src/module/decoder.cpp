@@ -10,7 +10,8 @@ namespace scvi {
 
 DecoderSCVI::DecoderSCVI(const DecoderOptions& options, Initializer& initializer) {
   const auto head = [&] {
-    return std::make_shared<LinearLayer>(options.n_hidden, options.n_output, true, initializer);
+    return std::make_shared<LinearLayer>(options.n_hidden, options.n_output, true, initializer,
+                                         WeightLayout::input_major);
   };
   px_decoder_ =
       register_module("px_decoder", std::make_shared<FCLayers>(FCLayersOptions{.n_in = options.n_input,

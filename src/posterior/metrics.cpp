@@ -3,21 +3,16 @@
 #include <algorithm>
 #include <set>
 
+#include "points_of.hpp"
 #include "scvi/core/error.hpp"
 #include "scvi/core/text.hpp"
 #include "scvi/metric/clustering.hpp"
-#include "scvi/metric/kmeans.hpp"
 #include "scvi/metric/mixing.hpp"
 
 namespace scvi {
 namespace {
 
-constexpr std::int64_t kMarginalSamples = 100;
 constexpr int kClusteringStarts = 50;
-
-Points points_of(const CellArray& array) {
-  return Points(std::span(array.values), array.n_cells, array.n_columns);
-}
 
 std::size_t count_distinct(const std::vector<std::int64_t>& values) {
   return std::set<std::int64_t>(values.begin(), values.end()).size();
@@ -30,11 +25,12 @@ std::vector<std::int64_t> chosen(const std::vector<std::int64_t>& values, const 
 }
 
 /// Clusters of the latent mean, as many as there are labels.
-std::vector<std::int64_t> latent_clusters(const Latent& latent, const Posterior& posterior) {
-  const auto n_clusters = static_cast<std::int64_t>(count_distinct(latent.labels));
-  const KMeansOptions options{
-      .n_init = kClusteringStarts, .max_iterations = 300, .tolerance = 1e-4, .seed = posterior.options().seed};
-  return kmeans(points_of(latent.z), n_clusters, options).labels;
+std::vector<std::int64_t> latent_clusters(const Latent& latent, const Posterior& posterior,
+                                          PredictionAlgorithm algorithm) {
+  ClusteringScoresOptions options{.algorithm = algorithm};
+  options.seed = posterior.options().seed;
+  if (algorithm == PredictionAlgorithm::kmeans) options.n_init = kClusteringStarts;
+  return find_clusters(points_of(latent.z), static_cast<std::int64_t>(count_distinct(latent.labels)), options);
 }
 
 std::string always_defined(const Posterior&) {
@@ -66,9 +62,9 @@ std::string needs_labels(const Posterior& posterior) {
 
 template <class Score>
 auto clustering_score(Score score) {
-  return [score](const Posterior& posterior) {
+  return [score](const Posterior& posterior, const MetricOptions& options) {
     const Latent latent = posterior.get_latent();
-    return score(latent.labels, latent_clusters(latent, posterior));
+    return score(latent.labels, latent_clusters(latent, posterior, options.clustering));
   };
 }
 
@@ -76,21 +72,23 @@ std::vector<PosteriorMetric> make_metrics() {
   return {
       {.name = "elbo",
        .help = "negative evidence lower bound, nats per cell",
-       .compute = [](const Posterior& posterior) { return posterior.elbo(); },
+       .compute_with = [](const Posterior& posterior, const MetricOptions&) { return posterior.elbo(); },
        .why_undefined = always_defined},
       {.name = "reconstruction_error",
        .help = "-log p(x | z, l), nats per cell",
-       .compute = [](const Posterior& posterior) { return posterior.reconstruction_error(); },
+       .compute_with = [](const Posterior& posterior,
+                          const MetricOptions&) { return posterior.reconstruction_error(); },
        .why_undefined = always_defined},
       {.name = "marginal_ll",
-       .help = "negative marginal log-likelihood (100 samples), nats per cell",
-       .compute = [](const Posterior& posterior) { return posterior.marginal_ll(kMarginalSamples); },
+       .help = "negative marginal log-likelihood, nats per cell",
+       .compute_with = [](const Posterior& posterior,
+                          const MetricOptions& options) { return posterior.marginal_ll(options.n_mc_samples); },
        .why_undefined = needs_normal_latent},
       {.name = "entropy_batch_mixing",
        .larger_is_better = true,
        .help = "entropy of the two batches among the neighbours in the latent space, nats",
-       .compute =
-           [](const Posterior& posterior) {
+       .compute_with =
+           [](const Posterior& posterior, const MetricOptions&) {
              const Latent latent = posterior.get_latent();
              EntropyBatchMixingOptions options;
              options.seed = posterior.options().seed;
@@ -100,8 +98,8 @@ std::vector<PosteriorMetric> make_metrics() {
       {.name = "knn_purity",
        .larger_is_better = true,
        .help = "share of the 30 nearest neighbours in the latent space that have the cell's label",
-       .compute =
-           [](const Posterior& posterior) {
+       .compute_with =
+           [](const Posterior& posterior, const MetricOptions&) {
              const Latent latent = posterior.get_latent();
              return knn_purity(points_of(latent.z), latent.labels);
            },
@@ -109,28 +107,29 @@ std::vector<PosteriorMetric> make_metrics() {
       {.name = "silhouette",
        .larger_is_better = true,
        .help = "silhouette of the labels in the latent space",
-       .compute =
-           [](const Posterior& posterior) {
+       .compute_with =
+           [](const Posterior& posterior, const MetricOptions&) {
              const Latent latent = posterior.get_latent();
              return silhouette_score(points_of(latent.z), latent.labels);
            },
        .why_undefined = needs_labels},
       {.name = "nmi",
        .larger_is_better = true,
-       .help = "normalised mutual information of labels and k-means clusters of the latent space",
-       .compute = clustering_score(normalized_mutual_information),
+       .help = "normalised mutual information of labels and clusters of the latent space",
+       .compute_with = clustering_score(normalized_mutual_information),
        .why_undefined = needs_labels},
       {.name = "ari",
        .larger_is_better = true,
-       .help = "adjusted Rand index of labels and k-means clusters of the latent space",
-       .compute = clustering_score(adjusted_rand_index),
+       .help = "adjusted Rand index of labels and clusters of the latent space",
+       .compute_with = clustering_score(adjusted_rand_index),
        .why_undefined = needs_labels},
       {.name = "uca",
        .larger_is_better = true,
-       .help = "unsupervised clustering accuracy of k-means clusters of the latent space",
-       .compute = clustering_score([](std::span<const std::int64_t> labels, std::span<const std::int64_t> clusters) {
-         return unsupervised_clustering_accuracy(labels, clusters).accuracy;
-       }),
+       .help = "unsupervised clustering accuracy of clusters of the latent space",
+       .compute_with =
+           clustering_score([](std::span<const std::int64_t> labels, std::span<const std::int64_t> clusters) {
+             return unsupervised_clustering_accuracy(labels, clusters).accuracy;
+           }),
        .why_undefined = needs_labels},
   };
 }
@@ -149,6 +148,11 @@ const PosteriorMetric& posterior_metric(const std::string& name) {
     names.push_back(metric.name);
   }
   throw InputError({.problem = "'" + name + "' is not known", .field = "metric", .remedy = suggest(name, names)});
+}
+
+ClusteringScores clustering_scores(const Posterior& posterior, const ClusteringScoresOptions& options) {
+  const Latent latent = posterior.get_latent();
+  return clustering_scores(points_of(latent.z), latent.labels, options);
 }
 
 }  // namespace scvi

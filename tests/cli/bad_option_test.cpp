@@ -120,6 +120,8 @@ TEST_F(BadOption, OfTheDataAndTheMetrics) {
               {{"--early-stopping-on", "test"}, {"--early-stopping-on", "'test'", "test_set"}},
               {{"--patience", "-1"}, {"--patience", "'-1'"}}});
   expect_all({"evaluate", "run", "a.h5ad"}, {{{"--metrics", "elbo,elbow"}, {"'elbow'", "did you mean 'elbo'?"}},
+                                             {{"--metrics", "svm"}, {"'svm'", "svm_accuracy"}},
+                                             {{"--clustering", "gmn"}, {"--clustering", "'gmn'"}},
                                              {{"--mc-samples", "0"}, {"--mc-samples", "'0'"}},
                                              {{"--batch-size", "0"}, {"--batch-size", "'0'"}},
                                              {{"--seed", "x"}, {"--seed", "'x'"}}});

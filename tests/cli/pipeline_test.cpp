@@ -135,6 +135,16 @@ TEST(Pipeline, MixologyIsSplitAsTheFileSays) {
   expect_scores(scores, "all", file.n_obs());
   EXPECT_EQ(evaluate({"--split-key", "split"}), scores);
 
+  // Three epochs are too few for clusters, but classifiers tell cell lines apart.
+  const std::vector<std::string> names = {"knn_accuracy", "svm_accuracy", "random_forest_accuracy"};
+  const auto annotated = evaluate({"--metrics", names[0] + "," + names[1] + "," + names[2] + ",nmi"});
+  for (const std::string set : {"train", "test", "all"})
+    for (const std::string& name : names) EXPECT_GT(annotated.at(set).at(name), 0.9) << set << ", " << name;
+  EXPECT_TRUE(annotated.at("validation").at("svm_accuracy").is_null());
+  const auto by_mixture = evaluate({"--metrics", "svm_accuracy,nmi", "--clustering", "gmm", "--threads", "1"});
+  EXPECT_EQ(by_mixture.at("test").at("svm_accuracy"), annotated.at("test").at("svm_accuracy"));
+  EXPECT_NE(by_mixture.at("all").at("nmi"), annotated.at("all").at("nmi"));
+
   const auto model = json_of(folder.path("run/model.json"));
   for (const std::int64_t row : model["data"]["train_rows"]) EXPECT_EQ(file.obs().find("split")->text(row), "train");
   run_ok({"embed", folder.path("run"), data, "-o", folder.path("out.h5ad"), "--key", "X_mine"});

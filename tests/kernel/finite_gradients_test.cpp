@@ -40,8 +40,16 @@ TEST(FiniteGradients, BelievesANoteForTheSameMemoryOnly) {
   FiniteGradients::note(noted);
   EXPECT_TRUE(seen.all_finite(noted));
   EXPECT_TRUE(seen.all_finite(noted.detach()));
+  EXPECT_TRUE(seen.all_finite(noted.narrow(0, 0, 1)));
   EXPECT_FALSE(seen.all_finite(noted.clone()));
-  EXPECT_FALSE(seen.all_finite(noted.narrow(0, 0, 1)));
+}
+
+TEST(FiniteGradients, TakesNoNoteOfAPartOfSomeMemory) {
+  const FiniteGradients seen;
+  const at::Tensor whole = with(kInfinity, 5);
+  FiniteGradients::note(whole.narrow(0, 1, 6));
+  EXPECT_FALSE(seen.all_finite(whole));
+  EXPECT_FALSE(seen.all_finite(whole.narrow(0, 0, 1)));
 }
 
 TEST(FiniteGradients, ReadsAgainWhatWasChangedAfterTheNote) {

@@ -98,6 +98,20 @@ TEST(ApproximateNeighbors, AreCompleteAmongDuplicates) {
   }
 }
 
+TEST(ApproximateNeighbors, AreFoundBesideAHeapOfDuplicates) {
+  // All duplicates have the same nearest centre, which is more than one group may hold.
+  constexpr std::int64_t kPoints = 6000, kHeap = 4500;
+  Clouds clouds(kPoints, 6, 5, 3);
+  for (std::int64_t i = 0; i < 6 * kHeap; ++i) clouds.rows[i] = 0.25;
+  const Neighbors found = approximate_neighbors(clouds.points(), 14);
+  expect_sound(found, clouds);
+  for (std::int64_t i = 0; i < kHeap; ++i) ASSERT_EQ(found.distances[i * 14 + 13], 0) << i;
+  const Neighbors truth = nearest_neighbors(clouds.points(), 14);
+  std::int64_t n_right = 0;
+  for (std::int64_t i = kHeap * 14; i < kPoints * 14; ++i) n_right += found.distances[i] == truth.distances[i];
+  EXPECT_GT(static_cast<double>(n_right), 0.99 * 14 * (kPoints - kHeap));
+}
+
 TEST(ApproximateNeighbors, OfPointsFarApartAreAllThere) {
   // Groups of one or two points, fewer than the neighbours asked for.
   std::vector<double> rows;

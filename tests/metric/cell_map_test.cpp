@@ -98,11 +98,15 @@ TEST(CellMap, SaysWhenThereAreTooFewCells) {
 
 TEST(CellMap, RefusesBeforeTheWork) {
   const Clouds clouds(60, 3, 2, 6);
-  CellMapOptions options = quick();
-  options.min_dist = 2;
-  Steps steps;
-  EXPECT_THROW(map_cells(clouds.points(), options, &steps), InputError);
-  EXPECT_TRUE(steps.begun.empty());
+  const auto expect_refused = [&](const CellMapOptions& options) {
+    Steps steps;
+    EXPECT_THROW(map_cells(clouds.points(), options, &steps), InputError);
+    EXPECT_TRUE(steps.begun.empty());
+  };
+  expect_refused({.min_dist = 2});
+  expect_refused({.resolution = -1});
+  expect_refused({.n_epochs = -1});
+  expect_refused({.with_tsne = true, .perplexity = 0});
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "clouds.hpp"
@@ -145,6 +146,21 @@ TEST(Leiden, RefusesOptionsOutOfRange) {
   EXPECT_THROW(leiden(graph, {.resolution = -1}), InputError);
   EXPECT_THROW(leiden(graph, {.resolution = std::nan("")}), InputError);
   EXPECT_THROW(leiden(graph, {.max_rounds = 0}), InputError);
+}
+
+TEST(Leiden, RefusesWeightsThatAreNone) {
+  SparseGraph graph = graph_of(3, {{0, 1}, {1, 2}});
+  for (const float wrong : {-1.0F, std::nanf(""), std::numeric_limits<float>::infinity()}) {
+    graph.weights[1] = wrong;
+    EXPECT_THROW(leiden(graph), InputError) << wrong;
+  }
+}
+
+TEST(Leiden, TakesEdgesOfNoWeightForNone) {
+  SparseGraph graph = graph_of(3, {{0, 1}, {1, 2}});
+  graph.weights.assign(graph.weights.size(), 0);
+  EXPECT_EQ(leiden(graph).labels, (Labels{0, 1, 2}));
+  EXPECT_EQ(leiden(graph).quality, 0);
 }
 
 TEST(Leiden, StopsWhenInterrupted) {

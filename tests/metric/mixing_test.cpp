@@ -8,6 +8,7 @@
 #include "scvi/core/error.hpp"
 #include "scvi/core/random.hpp"
 #include "scvi/core/settings.hpp"
+#include "scvi/metric/neighbors.hpp"
 
 namespace scvi {
 namespace {
@@ -75,6 +76,27 @@ TEST(EntropyBatchMixing, UsesAllOtherCellsWhenFewerThanAskedFor) {
   // Cell 0 sees batches {0, 1}, cell 2 sees {0, 0}.
   EXPECT_NEAR(entropy_batch_mixing(Points(rows, 3, 1), batches, {.n_pools = 1, .n_samples_per_pool = 2}, picks),
               std::log(2.0) / 2, 1e-15);
+}
+
+TEST(EntropyBatchMixing, CountsTheExactNeighboursOfEachPickAlsoAmongDuplicates) {
+  // Points on a grid of 8 places: each has dozens of duplicates.
+  constexpr std::int64_t kPoints = 400, kNeighbors = 9;
+  RandomStream random(3, "grid");
+  std::vector<double> rows(3 * kPoints);
+  for (double& value : rows) value = static_cast<double>(random.below(2));
+  Labels batches(kPoints), picks;
+  for (std::int64_t i = 0; i < kPoints; ++i) batches[i] = static_cast<std::int64_t>(random.below(3)) / 2;
+  for (std::int64_t i = 0; i < 60; ++i) picks.push_back(static_cast<std::int64_t>(random.below(kPoints)));
+  const Points points(rows, kPoints, 3);
+  const Neighbors neighbors = nearest_neighbors(points, kNeighbors);
+  double expected = 0;
+  for (const std::int64_t pick : picks) {
+    double share = 0;
+    for (const std::int64_t other : neighbors.of(pick)) share += static_cast<double>(batches[other]) / kNeighbors;
+    if (share > 1e-9 && share < 1 - 1e-9) expected -= share * std::log(share) + (1 - share) * std::log(1 - share);
+  }
+  const EntropyBatchMixingOptions options{.n_neighbors = kNeighbors, .n_pools = 3, .n_samples_per_pool = 20};
+  EXPECT_NEAR(entropy_batch_mixing(points, batches, options, picks), expected / 60, 1e-12);
 }
 
 TEST(EntropyBatchMixing, RefusesWhatItCannotScore) {

@@ -136,6 +136,19 @@ TEST(FuzzyGraph, StopsWhenInterrupted) {
   set_interrupt(false);
 }
 
+TEST(NeighborGraphs, RefuseDistancesBeyondFloat) {
+  const std::vector<double> rows = {0, 1, 1e39};
+  const Neighbors neighbors = nearest_neighbors(Points(rows, 3, 1), 1);
+  for (const auto make : {distance_graph, fuzzy_graph}) {
+    try {
+      make(neighbors);
+      ADD_FAILURE() << "no error";
+    } catch (const InputError& error) {
+      EXPECT_NE(std::string(error.what()).find("point 2"), std::string::npos) << error.what();
+    }
+  }
+}
+
 TEST(ConnectedComponents, AreNumberedByTheirFirstVertices) {
   // 0-3-4, 1, 2-5.
   const SparseGraph graph{

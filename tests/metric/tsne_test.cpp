@@ -80,6 +80,8 @@ TEST(Tsne, MapsWhateverItIsGiven) {
   std::vector<double> apart(80, 0);
   apart[0] = 1e6;
   EXPECT_TRUE(testing::all_finite(tsne(Points(apart, 40, 2), options)));
+  for (std::size_t i = 0; i < apart.size(); ++i) apart[i] = i % 4 < 2 ? 1e200 : -1e200;
+  EXPECT_TRUE(testing::all_finite(tsne(Points(apart, 40, 2), {.perplexity = 3, .n_iterations = 300})));
 }
 
 TEST(Tsne, RefusesWhatItCannotMap) {
@@ -92,6 +94,8 @@ TEST(Tsne, RefusesWhatItCannotMap) {
   EXPECT_THROW(tsne(points, {.exaggeration = 0}), InputError);
   EXPECT_THROW(tsne(points, {.learning_rate = -1}), InputError);
   EXPECT_THROW(tsne(points, {.theta = 0.8}), InputError);
+  rows[2] = 1e60;
+  EXPECT_THROW(tsne(Points(rows, 4, 1)), InputError);
   rows[2] = std::numeric_limits<double>::infinity();
   EXPECT_THROW(tsne(Points(rows, 4, 1)), InputError);
 }

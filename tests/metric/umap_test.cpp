@@ -145,6 +145,8 @@ TEST(Umap, MapsWhateverItIsGiven) {
   std::vector<double> line(40);
   for (int i = 0; i < 40; ++i) line[i] = i / 2;
   EXPECT_TRUE(testing::all_finite(map_of(Points(line, 40, 1))));
+  for (int i = 0; i < 40; ++i) line[i] = i < 20 ? 1e200 : -1e200;
+  EXPECT_TRUE(testing::all_finite(map_of(Points(line, 40, 1))));
 }
 
 TEST(Umap, RefusesWhatDoesNotFit) {

@@ -129,5 +129,29 @@ TEST(PosteriorMetrics, SayWhyTheyHaveNoValue) {
   EXPECT_THROW(posterior_metric("elbw"), InputError);
 }
 
+TEST(PosteriorMetrics, FindClustersAsAsked) {
+  const Example cells = example();
+  const Posterior all = cells.posterior();
+  const auto scores_by = [&](PredictionAlgorithm algorithm) {
+    const MetricOptions options{.clustering = algorithm};
+    ClusteringScoresOptions scores{.algorithm = algorithm, .seed = 0};
+    if (algorithm == PredictionAlgorithm::kmeans) scores.n_init = 50;
+    const ClusteringScores expected = clustering_scores(all, scores);
+    EXPECT_EQ(posterior_metric("silhouette").compute(all, options), expected.silhouette);
+    EXPECT_EQ(posterior_metric("nmi").compute(all, options), expected.nmi);
+    EXPECT_EQ(posterior_metric("ari").compute(all, options), expected.ari);
+    EXPECT_EQ(posterior_metric("uca").compute(all, options), expected.uca);
+    return expected.ari;
+  };
+  const double of_kmeans = scores_by(PredictionAlgorithm::kmeans);
+  EXPECT_NE(of_kmeans, scores_by(PredictionAlgorithm::gaussian_mixture));
+  EXPECT_EQ(posterior_metric("ari").compute(all), of_kmeans);
+}
+
+TEST(PosteriorMetrics, DrawAsManySamplesAsAsked) {
+  const Posterior all = example().posterior();
+  EXPECT_EQ(posterior_metric("marginal_ll").compute(all, {.n_mc_samples = 3}), all.marginal_ll(3));
+}
+
 }  // namespace
 }  // namespace scvi

@@ -17,7 +17,8 @@ class FiniteGradients {
   FiniteGradients(const FiniteGradients&) = delete;
   FiniteGradients& operator=(const FiniteGradients&) = delete;
 
-  /// Says that all numbers of a new tensor are finite; of no effect where nobody wants to know.
+  /// Says that all numbers of a new tensor are finite; of no effect where nobody wants to know, or where the tensor is
+  /// only a part of its memory.
   static void note(const at::Tensor& gradient);
 
   /// Whether all numbers are finite. Reads them unless that was noted and nobody changed them since.
@@ -26,7 +27,6 @@ class FiniteGradients {
  private:
   struct Note {
     c10::weak_intrusive_ptr<c10::StorageImpl> memory;  // gradients change hands, so that only their memory stays
-    std::int64_t n;
     std::int64_t version;
   };
 

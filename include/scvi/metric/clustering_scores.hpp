@@ -36,6 +36,11 @@ struct ClusteringScores {
   std::vector<std::int64_t> clusters;
 };
 
+/// Clusters of the points, numbered from 0, by the algorithm and with the starts and seed of the options.
+/// @param n_clusters how many, whatever the options say. @throws InputError unless 1 <= n_clusters <= points.n()
+std::vector<std::int64_t> find_clusters(const Points& points, std::int64_t n_clusters,
+                                        const ClusteringScoresOptions& options);
+
 /// How well clusters of the points agree with their labels: scVI's Posterior.clustering_scores.
 /// @throws InputError unless there are at least 2 labels and fewer labels than points, or sizes do not fit
 ClusteringScores clustering_scores(const Points& points, std::span<const std::int64_t> labels,

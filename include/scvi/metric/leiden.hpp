@@ -30,7 +30,7 @@ struct LeidenResult {
 /// scanpy, maximises. Repeated until a round changes nothing. Runs on one thread; equal for equal seeds. A vertex
 /// without edges is a cluster of its own.
 /// @pre the graph is symmetric
-/// @throws InputError for options out of range; Interrupted between two rounds
+/// @throws InputError for options out of range, and for weights below 0 or not finite; Interrupted between two rounds
 LeidenResult leiden(const SparseGraph& graph, const LeidenOptions& options = {}, Progress* progress = nullptr);
 
 }  // namespace scvi

@@ -25,7 +25,8 @@ struct EntropyBatchMixingOptions {
 double entropy_batch_mixing(const Points& latent, std::span<const std::int64_t> batches,
                             const EntropyBatchMixingOptions& options = {}, std::span<const std::int64_t> picks = {});
 
-/// Share of a cell's nearest neighbours that bear its label, averaged within each label, then over labels.
+/// Share of a cell's nearest neighbours that bear its label, averaged within each label, then over labels. Neighbours
+/// are those of neighbors_of_any(): exact for up to kExactNeighborsLimit cells, nearly all of them for more.
 /// @param n_neighbors at most all other cells are used
 /// @throws InputError for fewer than 2 cells, or sizes that do not fit
 double knn_purity(const Points& latent, std::span<const std::int64_t> labels, std::int64_t n_neighbors = 30);
@@ -36,6 +37,7 @@ struct NeighborOverlap {
 };
 
 /// How far two descriptions of the same cells agree on who is near whom: compares their k-nearest-neighbour graphs.
+/// Neighbours are those of neighbors_of_any().
 /// @param k at most all other cells are used
 /// @throws InputError for fewer than 2 cells, or when the two differ in their number of cells
 NeighborOverlap nn_overlap(const Points& first, const Points& second, std::int64_t k = 100);

@@ -29,6 +29,7 @@ struct SparseGraph {
 
 /// Neighbours as a graph whose weights are their distances (scanpy's obsp/distances): every vertex has an edge to
 /// each of its neighbours, which need not have one back.
+/// @throws InputError for a distance beyond float32
 SparseGraph distance_graph(const Neighbors& neighbors);
 
 /// How sure it is that two points are connected, in (0, 1] (scanpy's obsp/connectivities): the fuzzy simplicial set
@@ -36,6 +37,7 @@ SparseGraph distance_graph(const Neighbors& neighbors);
 /// distance above 0 has connectivity 1. A point and its k neighbours are taken as the k + 1 neighbours of umap-learn,
 /// which counts the point itself.
 /// @pre neighbours of all points among the same points, nearest first
+/// @throws InputError for a distance beyond float32; Interrupted
 SparseGraph fuzzy_graph(const Neighbors& neighbors);
 
 /// The connected component of every vertex of a symmetric graph, numbered from 0 in the order of their first
