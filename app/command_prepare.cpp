@@ -192,10 +192,11 @@ void print_report(const PrepareReport& report, const PrepareCommand& command, co
   }
   std::cout << command.output << ": " << with_thousands(report.n_cells) << " cells x "
             << with_thousands(report.n_genes) << " genes\n";
-  std::cout << "  batch: " << join_some(dataset.batch_names()) << "\n";
+  const bool has_batches = dataset.batch_names().size() > 1;
+  if (has_batches) std::cout << "  batch: " << join_some(dataset.batch_names()) << "\n";
   const bool labelled = dataset.cell_types() != std::vector<std::string>{"undefined"};
   if (labelled) std::cout << "  cell_type: " << join_some(dataset.cell_types()) << "\n";
-  std::cout << "  train with: scvi train " << command.output << " --batch-key batch"
+  std::cout << "  train with: scvi train " << command.output << (has_batches ? " --batch-key batch" : "")
             << (labelled ? " --labels-key cell_type" : "") << " --output RUN\n";
 }
 

@@ -125,19 +125,20 @@ std::optional<double> last_kl_weight(const std::string& run) {
 
 void add_scores(Page& page, const std::string& path) {
   const ScoreTable scores = read_scores(path);
+  io::Frame rows{.index_name = "metric", .index = scores.metrics, .columns = {}};
+  for (std::size_t set = 0; set < scores.sets.size(); ++set) {
+    std::vector<double> values;
+    for (const auto& row : scores.values) values.push_back(row[set]);
+    rows.columns.push_back(column(scores.sets[set] + " cells", std::move(values)));
+  }
   PageTable table{.id = "scores",
                   .caption =
                       "Scores. elbo, reconstruction_error and marginal_ll are negative, per cell: less is better. "
                       "ari and nmi compare clusters of the latent space with the labels (1: equal), silhouette "
                       "says how far apart labels lie, entropy_batch_mixing how well batches mix (0: not at all, "
                       "0.69: two batches completely).",
-                  .rows = {.index_name = "metric", .index = scores.metrics, .columns = {}},
+                  .rows = std::move(rows),
                   .row_word = "metrics"};
-  for (std::size_t set = 0; set < scores.sets.size(); ++set) {
-    std::vector<double> values;
-    for (const auto& row : scores.values) values.push_back(row[set]);
-    table.rows.columns.push_back(column(scores.sets[set] + " cells", std::move(values)));
-  }
   page.table(table);
 }
 

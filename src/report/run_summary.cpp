@@ -59,21 +59,24 @@ RunSummary summary_of(const json& model) {
 
 ScoreTable scores_of(const json& sets) {
   ScoreTable table;
+  std::vector<std::string> metrics;
   for (const auto& [set, values] : sets.items()) {
     if (values.value("n_cells", std::int64_t{0}) == 0) continue;
     table.sets.push_back(set);
     for (const auto& [metric, value] : values.items()) {
-      if (metric == "n_cells") continue;
-      if (std::ranges::find(table.metrics, metric) == table.metrics.end()) table.metrics.push_back(metric);
+      if (metric != "n_cells" && std::ranges::find(metrics, metric) == metrics.end()) metrics.push_back(metric);
     }
   }
-  for (const std::string& metric : table.metrics) {
-    auto& row = table.values.emplace_back();
+  for (const std::string& metric : metrics) {
+    std::vector<double> row;
     for (const std::string& set : table.sets) {
       const json& values = sets.at(set);
       const bool there = values.contains(metric) && values.at(metric).is_number();
       row.push_back(there ? values.at(metric).get<double>() : std::nan(""));
     }
+    if (std::ranges::all_of(row, [](double value) { return std::isnan(value); })) continue;
+    table.metrics.push_back(metric);
+    table.values.push_back(std::move(row));
   }
   return table;
 }

@@ -35,7 +35,8 @@ struct ScoreTable {
   std::vector<std::vector<double>> values;  ///< (metrics, sets); NaN: none
 };
 
-/// Reads what `scvi evaluate --json` wrote; sets without cells are left out. @throws FormatError, IoError
+/// Reads what `scvi evaluate --json` wrote; sets without cells and metrics without values are left out.
+/// @throws FormatError, IoError
 ScoreTable read_scores(const std::string& path);
 
 }  // namespace scvi::report
