@@ -63,6 +63,7 @@ int run_convert(const Arguments& arguments);
 int run_prepare(const Arguments& arguments);
 int run_datasets(const Arguments& arguments);
 int run_simulate(const Arguments& arguments);
+int run_plot(const Arguments& arguments);
 int run_train(const Arguments& arguments);
 int run_embed(const Arguments& arguments);
 int run_cluster(const Arguments& arguments);

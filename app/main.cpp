@@ -38,6 +38,7 @@ const std::vector<Command> kCommands = {
     {"prepare", "choose cells and genes of one or several files", scvi::app::run_prepare, nullptr},
     {"datasets", "list, show and get the built-in data sets", scvi::app::run_datasets, nullptr},
     {"simulate", "write a synthetic data set", scvi::app::run_simulate, nullptr},
+    {"plot", "draw training curves, maps of cells, volcanoes, heat maps and dot plots", scvi::app::run_plot, nullptr},
     {"train", "train a model on a file of counts", nullptr, "scvi_command_train"},
     {"embed", "write the latent space of a trained model into a copy of the file", nullptr, "scvi_command_embed"},
     {"normalize", "write normalised expression, corrected for batches if wished", nullptr, "scvi_command_normalize"},

@@ -17,6 +17,9 @@ pkg_check_modules(libdeflate REQUIRED IMPORTED_TARGET libdeflate)
 # Highway: vectors in the width of the machine, chosen at run time.
 pkg_check_modules(libhwy REQUIRED IMPORTED_TARGET libhwy)
 
+# cairo: pictures in pixels, and the measures of text.
+pkg_check_modules(cairo REQUIRED IMPORTED_TARGET cairo)
+
 # igraph: Leiden clustering.
 pkg_check_modules(igraph REQUIRED IMPORTED_TARGET igraph)
 

@@ -1,0 +1,13 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "scvi/io/frame.hpp"
+
+namespace scvi::report {
+
+/// A column of numbers as doubles; NaN where missing. @throws FormatError when it holds text
+std::vector<double> numbers_of(const io::Column& column, const std::string& file);
+
+}  // namespace scvi::report
