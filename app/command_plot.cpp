@@ -142,7 +142,7 @@ int plot_map(const Arguments& arguments) {
       ->check(number(50, 100))
       ->capture_default_str();
   app.add_option("--point-size", draw.point_radius, "radius of a cell in pixels (0: by the number of cells)")
-      ->check(number(0, 100))
+      ->check(number(0, 20))
       ->capture_default_str();
   app.add_option("--seed", draw.seed, "seed of the order in which cells are drawn")
       ->check(whole_number(0))

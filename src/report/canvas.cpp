@@ -105,20 +105,23 @@ std::string shortened(const std::string& text, const TextStyle& style, double wi
     ends.push_back(ends.back() +
                    std::max<std::size_t>(1, character_length(std::string_view(text).substr(ends.back()))));
   }
-  const auto fits = [&](std::size_t n) { return text_width(text.substr(0, ends[n]) + kEllipsis, style) <= width; };
+  const std::size_t n_characters = ends.size() - 1;
+  // Most of what is kept comes from the beginning.
+  const auto with = [&](std::size_t n) {
+    const std::size_t n_last = n * 2 / 5;
+    return text.substr(0, ends[n - n_last]) + kEllipsis + text.substr(ends[n_characters - n_last]);
+  };
   std::size_t most = 0;
-  for (std::size_t low = 1, high = ends.size() - 1; low <= high;) {
+  for (std::size_t low = 1, high = n_characters - 1; low <= high;) {
     const std::size_t middle = (low + high) / 2;
-    if (fits(middle)) {
+    if (text_width(with(middle), style) <= width) {
       most = middle;
       low = middle + 1;
     } else {
       high = middle - 1;
     }
   }
-  std::string beginning = text.substr(0, ends[most]);
-  while (!beginning.empty() && beginning.back() == ' ') beginning.pop_back();
-  return beginning + kEllipsis;
+  return with(most);
 }
 
 void Canvas::line(std::vector<Point> points, const Stroke& stroke) {

@@ -31,7 +31,7 @@ void check(const CellMapFigure& figure) {
     throw InputError({.problem = "holds no cells to show", .field = "the map"});
   }
   for (std::size_t i = 0; i < figure.x.size(); ++i) {
-    if (std::isfinite(figure.x[i]) && std::isfinite(figure.y[i])) continue;
+    if (is_drawable(figure.x[i]) && is_drawable(figure.y[i])) continue;
     throw InputError(
         {.problem = "has no place: a coordinate is not finite", .field = "cell number " + std::to_string(i)});
   }
@@ -122,6 +122,19 @@ float median(std::vector<float> values) {
   return *middle;
 }
 
+/// The cell nearest to the medians: these may lie between the parts of a category, where none of its cells is.
+Point middle_of(const std::vector<float>& x, const std::vector<float>& y) {
+  const float x_median = median(x), y_median = median(y);
+  std::size_t nearest = 0;
+  double least = INFINITY;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const double distance = std::hypot(x[i] - x_median, y[i] - y_median);
+    if (distance < least) nearest = i;
+    least = std::min(least, distance);
+  }
+  return {x[nearest], y[nearest]};
+}
+
 void draw_labels(Canvas& canvas, const Layout& layout, const CategoryColors& colors) {
   std::vector<std::vector<float>> x(colors.categories.size()), y(colors.categories.size());
   for (std::size_t cell = 0; cell < colors.codes.size(); ++cell) {
@@ -130,11 +143,14 @@ void draw_labels(Canvas& canvas, const Layout& layout, const CategoryColors& col
     y[colors.codes[cell]].push_back(layout.y[cell]);
   }
   LabelPlacer placer(layout.area, {});
-  TextStyle style = {.size = 11, .bold = true};
+  constexpr std::size_t kMany = 15;
+  const bool many = x.size() > kMany;
+  TextStyle style = {.size = many ? 10.0 : 11.0, .bold = true};
   style.halo = true;
+  const double longest = many ? 100 : 150;
   for (std::size_t i = 0; i < x.size(); ++i) {
     if (x[i].empty()) continue;
-    placer.on(canvas, {median(x[i]), median(y[i])}, shortened(colors.categories[i], style, kLongestLabel), style);
+    placer.on(canvas, middle_of(x[i], y[i]), shortened(colors.categories[i], style, longest), style);
   }
 }
 
@@ -150,7 +166,7 @@ Legend legend_of(const CategoryColors& colors, double height) {
     }
   }
   if (n_missing > 0) entries.push_back({kMissingColor, "no value", with_thousands(n_missing)});
-  return {"", std::move(entries), height};
+  return {std::move(entries), height};
 }
 
 Canvas draw_panel(const CellMapFigure& figure, const Layout& layout, const CellMapPanel& panel,
@@ -187,7 +203,7 @@ struct ShownRange {
 ShownRange range_of(const NumberColors& colors, double percentile) {
   std::vector<double> sorted;
   for (const double value : colors.values) {
-    if (std::isfinite(value)) sorted.push_back(value);
+    if (is_drawable(value)) sorted.push_back(value);
   }
   if (sorted.empty()) return {};
   std::ranges::sort(sorted);
@@ -197,6 +213,8 @@ ShownRange range_of(const NumberColors& colors, double percentile) {
   ShownRange range{.least = sorted.front() < 0 ? at(100 - percentile) : sorted.front(), .most = at(percentile)};
   // A gene that few cells have would be all clipped away.
   if (range.most <= range.least) range = {.least = sorted.front(), .most = sorted.back()};
+  constexpr double kNearZero = 0.05;
+  if (range.least > 0 && range.least < kNearZero * range.most) range.least = 0;
   range.clipped_below = range.least > sorted.front();
   range.clipped_above = range.most < sorted.back();
   return range;
@@ -207,7 +225,7 @@ void draw_cells(Canvas& canvas, const Layout& layout, const NumberColors& colors
   const std::vector<double>& values = colors.values;
   Dots dots = empty_dots(layout);
   std::erase_if(order, [&](std::int64_t cell) {
-    const bool missing = !std::isfinite(values[cell]);
+    const bool missing = !is_drawable(values[cell]);
     if (missing) add_dot(dots, layout, cell, kMissingColor);
     return missing;
   });
@@ -230,7 +248,7 @@ Canvas draw_panel(const CellMapFigure& figure, const Layout& layout, const CellM
   draw_cells(canvas, layout, colors, range,
              RandomStream(options.seed, "order of cells").permutation(std::ssize(colors.values)));
   const double height = std::min(220.0, 0.7 * area.height);
-  draw_color_bar(canvas, {area.right() + kLegendGap, area.y + (area.height - height) / 2}, height,
+  draw_color_bar(canvas, {area.right() + kLegendGap, area.y}, height,
                  {.title = colors.title,
                   .least = range.least,
                   .most = range.most,

@@ -56,7 +56,7 @@ CellMapPanel panel_of_column(const io::Column& column, const std::string& file) 
   if (shows_numbers(column)) {
     return {.title = column.name, .colors = NumberColors{.values = numbers_of(column, file), .title = column.name}};
   }
-  io::Categorical categories = column.as_categorical();
+  io::Categorical categories = with_used_categories(column.as_categorical());
   if (std::ssize(categories.categories) > kMostCategoryColors) {
     throw InputError({.problem = "has " + with_thousands(std::ssize(categories.categories)) +
                                  " categories, but at most " + std::to_string(kMostCategoryColors) +

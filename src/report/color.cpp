@@ -133,7 +133,7 @@ Color of_ramp(const Ramp& ramp, double part) {
 
 const Ramp& sequential_ramp() {
   static const Ramp ramp = even_ramp([](double part) {
-    return Lch{.lightness = 0.27 + 0.64 * part, .chroma = 0.15 + 0.03 * part, .hue = 305 - 200 * part};
+    return Lch{.lightness = 0.27 + 0.64 * part, .chroma = 0.12 + 0.06 * part * part * part, .hue = 305 - 200 * part};
   });
   return ramp;
 }
@@ -141,8 +141,8 @@ const Ramp& sequential_ramp() {
 const Ramp& light_to_dark_ramp() {
   static const Ramp ramp = even_ramp([](double part) {
     return Lch{.lightness = 0.96 - 0.66 * part,
-               .chroma = 0.02 + 0.24 * std::sin(std::numbers::pi * std::pow(part, 0.9)) * 0.75 + 0.06 * part,
-               .hue = 110 + 190 * part};
+               .chroma = 0.03 + 0.065 * std::sin(std::numbers::pi * part) + 0.06 * part,
+               .hue = 105 + 170 * part};
   });
   return ramp;
 }
@@ -151,7 +151,7 @@ const Ramp& diverging_ramp() {
   static const Ramp ramp = [] {
     const auto arm = [](double hue) {
       return even_ramp([hue](double part) {
-        return Lch{.lightness = 0.97 - 0.55 * part, .chroma = 0.19 * std::pow(part, 0.8), .hue = hue};
+        return Lch{.lightness = 0.97 - 0.5 * part, .chroma = 0.18 * std::pow(part, 0.8), .hue = hue};
       });
     };
     const Ramp low = arm(255);

@@ -17,8 +17,9 @@ constexpr double kSmallTile = 12;
 constexpr std::int64_t kMostLargeTiles = 60;
 constexpr double kStrip = 6;  // width of a strip of colours
 constexpr double kStripGap = 4;
+constexpr double kLongestColumnLabel = 140;  // upright
 constexpr double kSideGap = 22;
-constexpr double kSideHeight = 130;  // of a colour bar, however low the tiles are
+constexpr double kSideHeight = 150;  // of a colour bar, however low the tiles are
 constexpr double kSideTitle = 18;
 
 void check(const GroupExpression& expression) {
@@ -82,9 +83,15 @@ Shading shading_of(const GroupExpression& expression, Standardization how) {
   if (how == Standardization::z_score) {
     // The same on both sides, so that no change is white.
     const double size = std::max({-least, most, 1e-9});
-    shading.bar = {.title = "z-score of the mean", .least = -size, .most = size, .color = diverging_of_part};
+    shading.bar = {.title = "z-score of mean " + expression.value_title,
+                   .least = -size,
+                   .most = size,
+                   .color = diverging_of_part};
   } else if (how == Standardization::range) {
-    shading.bar = {.title = "mean, 0 to 1 for each gene", .least = 0, .most = 1, .color = sequential_color_on_white};
+    shading.bar = {.title = "mean " + expression.value_title + ", 0 to 1 for each gene",
+                   .least = 0,
+                   .most = 1,
+                   .color = sequential_color_on_white};
   } else {
     shading.bar = {.title = "mean " + expression.value_title,
                    .least = std::min(0.0, least),
@@ -116,14 +123,14 @@ class TileTable {
     columns_ = genes_are_rows_ ? groups : genes;
     tile_width_ = tile_for(columns_);
     tile_height_ = tile_for(rows_);
-    const double left = longest(rows_) + strip_room(rows_) + kStripGap;
+    const double left = longest(rows_, kLongestLabel) + strip_room(rows_) + kStripGap;
     area_ = {kMargin + left, kMargin + strip_room(columns_), tile_width_ * static_cast<double>(columns_.names.size()),
              tile_height_ * static_cast<double>(rows_.names.size())};
   }
 
   const Rect& area() const { return area_; }
   double tile() const { return std::min(tile_width_, tile_height_); }
-  double bottom() const { return area_.bottom() + longest(columns_) + 2 * kStripGap; }
+  double bottom() const { return area_.bottom() + longest(columns_, kLongestColumnLabel) + 2 * kStripGap; }
   Rect tile(std::size_t group, std::size_t gene) const {
     const auto row = static_cast<double>(genes_are_rows_ ? gene : group);
     const auto column = static_cast<double>(genes_are_rows_ ? group : gene);
@@ -136,7 +143,7 @@ class TileTable {
     TextStyle style = centered(anchored(style_for(tile_height_), Anchor::end));
     for (std::size_t row = 0; row < rows_.names.size(); ++row) {
       const double y = area_.y + (static_cast<double>(row) + 0.5) * tile_height_;
-      draw_name(canvas, {area_.x - strip_room(rows_) - kStripGap, y}, rows_.names[row], style);
+      draw_name(canvas, {area_.x - strip_room(rows_) - kStripGap, y}, rows_.names[row], style, kLongestLabel);
       const Rect strip = {area_.x - strip_room(rows_), area_.y + static_cast<double>(row) * tile_height_, kStrip,
                           tile_height_};
       draw_strip(canvas, rows_, row, strip);
@@ -145,7 +152,7 @@ class TileTable {
     style.rotation = 90;
     for (std::size_t column = 0; column < columns_.names.size(); ++column) {
       const double x = area_.x + (static_cast<double>(column) + 0.5) * tile_width_;
-      draw_name(canvas, {x, area_.bottom() + kStripGap + 2}, columns_.names[column], style);
+      draw_name(canvas, {x, area_.bottom() + kStripGap + 2}, columns_.names[column], style, kLongestColumnLabel);
       const Rect strip = {area_.x + static_cast<double>(column) * tile_width_, area_.y - strip_room(columns_),
                           tile_width_, kStrip};
       draw_strip(canvas, columns_, column, strip);
@@ -164,15 +171,15 @@ class TileTable {
   static double tile_for(const Side& side) { return std::ssize(side.names) <= kMostLargeTiles ? kTile : kSmallTile; }
   static TextStyle style_for(double tile) { return {.size = tile < kTile ? 9.0 : 11.0}; }
   static double strip_room(const Side& side) { return side.groups.empty() ? 0 : kStrip + kStripGap; }
-  static double longest(const Side& side) {
+  static double longest(const Side& side, double limit) {
     double width = 0;
     for (const std::string& name : side.names) {
-      width = std::max(width, std::min(kLongestLabel, text_width(name, style_for(tile_for(side)))));
+      width = std::max(width, std::min(limit, text_width(name, style_for(tile_for(side)))));
     }
     return width;
   }
-  static void draw_name(Canvas& canvas, Point at, const std::string& name, const TextStyle& style) {
-    const std::string shown = shortened(name, style, kLongestLabel);
+  static void draw_name(Canvas& canvas, Point at, const std::string& name, const TextStyle& style, double longest) {
+    const std::string shown = shortened(name, style, longest);
     canvas.text(at, shown, style, shown == name ? "" : name);
   }
   static void draw_strip(Canvas& canvas, const Side& side, std::size_t i, const Rect& area) {
@@ -225,9 +232,11 @@ struct DotSizes {
 
 DotSizes dot_sizes(const GroupExpression& expression, double tile) {
   const double most = std::ranges::max(expression.fraction);
-  // The next tenth, so that the legend shows round numbers.
-  const double tenth = std::clamp(std::ceil(most * 10 - 1e-9) / 10, 0.1, 1.0);
-  return {.largest_fraction = tenth, .largest_radius = 0.47 * tile};
+  // Quarters of these are round numbers for the legend.
+  for (const double largest : {0.04, 0.08, 0.2, 0.4, 0.6, 0.8}) {
+    if (most <= largest) return {.largest_fraction = largest, .largest_radius = 0.47 * tile};
+  }
+  return {.largest_fraction = 1, .largest_radius = 0.47 * tile};
 }
 
 constexpr int kLegendDots = 4;

@@ -6,6 +6,7 @@
 #include "scvi/core/error.hpp"
 #include "scvi/core/text.hpp"
 #include "scvi/report/expression_figures.hpp"
+#include "table_columns.hpp"
 
 namespace scvi::report {
 namespace {
@@ -18,7 +19,7 @@ io::Categorical groups_of(const io::H5adFile& file, const std::string& key) {
                       .field = "obs",
                       .remedy = suggest(key, file.obs().column_names())});
   }
-  io::Categorical groups = column->as_categorical();
+  io::Categorical groups = with_used_categories(column->as_categorical());
   if (std::ssize(groups.categories) > kMostGroups) {
     throw InputError({.problem = "has " + with_thousands(std::ssize(groups.categories)) +
                                  " categories, but a figure can show " + std::to_string(kMostGroups) + " at most",

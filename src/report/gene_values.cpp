@@ -7,6 +7,7 @@
 #include "scvi/core/error.hpp"
 #include "scvi/core/interrupt.hpp"
 #include "scvi/core/text.hpp"
+#include "table_columns.hpp"
 
 namespace scvi::report {
 namespace {
@@ -87,27 +88,12 @@ class RowReader {
   }
 };
 
-/// The categories that have cells, numbered anew.
-struct Groups {
-  std::vector<std::int64_t> number;  // of a category; -1: has no cells
-  std::vector<std::string> names;
-  std::vector<std::int64_t> sizes;
-};
-
-Groups groups_with_cells(const io::Categorical& column, const std::string& file) {
-  std::vector<std::int64_t> sizes(column.categories.size());
-  for (const std::int32_t code : column.codes) {
+std::vector<std::int64_t> sizes_of(const io::Categorical& groups) {
+  std::vector<std::int64_t> sizes(groups.categories.size());
+  for (const std::int32_t code : groups.codes) {
     if (code >= 0) ++sizes[code];
   }
-  Groups groups;
-  for (std::size_t i = 0; i < sizes.size(); ++i) {
-    groups.number.push_back(sizes[i] > 0 ? std::ssize(groups.names) : -1);
-    if (sizes[i] == 0) continue;
-    groups.names.push_back(column.categories[i]);
-    groups.sizes.push_back(sizes[i]);
-  }
-  if (groups.names.empty()) throw InputError({.problem = "has a group", .file = file, .field = "no cell"});
-  return groups;
+  return sizes;
 }
 
 }  // namespace
@@ -171,30 +157,31 @@ std::vector<std::vector<float>> read_gene_values(io::MatrixReader& matrix, std::
 GroupExpression group_expression(io::MatrixReader& matrix, std::span<const std::int64_t> genes,
                                  std::vector<std::string> labels, const io::Categorical& groups,
                                  ValueTransform transform, const std::string& file) {
-  const Groups found = groups_with_cells(groups, file);
-  const std::size_t n_genes = genes.size();
-  GroupExpression result{.groups = found.names,
-                         .group_sizes = found.sizes,
+  const io::Categorical used = with_used_categories(groups);
+  if (used.categories.empty()) throw InputError({.problem = "has a group", .file = file, .field = "no cell"});
+  const std::size_t n_genes = genes.size(), n_values = used.categories.size() * n_genes;
+  GroupExpression result{.groups = used.categories,
+                         .group_sizes = sizes_of(used),
                          .genes = std::move(labels),
                          .gene_groups = {},
-                         .mean = std::vector<double>(found.names.size() * n_genes),
-                         .fraction = std::vector<double>(found.names.size() * n_genes),
+                         .mean = std::vector<double>(n_values),
+                         .fraction = std::vector<double>(n_values),
                          .value_title = title_of(transform)};
   const RowReader reader(matrix.info(), genes, transform, file);
   matrix.for_each_block([&](const io::CsrBlock& block) {
     throw_if_interrupted();
     for (std::int64_t row = 0; row < block.n_rows(); ++row) {
-      const std::int32_t code = groups.codes[block.first_row + row];
+      const std::int32_t code = used.codes[block.first_row + row];
       if (code < 0) continue;
-      const std::size_t begin = static_cast<std::size_t>(found.number[code]) * n_genes;
+      const std::size_t begin = static_cast<std::size_t>(code) * n_genes;
       reader.read(block, row, [&](std::int64_t place, float value) {
         result.mean[begin + place] += value;
         result.fraction[begin + place] += value > 0;
       });
     }
   });
-  for (std::size_t i = 0; i < result.mean.size(); ++i) {
-    const auto size = static_cast<double>(found.sizes[i / n_genes]);
+  for (std::size_t i = 0; i < n_values; ++i) {
+    const auto size = static_cast<double>(result.group_sizes[i / n_genes]);
     result.mean[i] /= size;
     result.fraction[i] /= size;
   }

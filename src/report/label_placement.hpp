@@ -18,16 +18,19 @@ class LabelPlacer {
 
   /// Draws a label beside a point. @return whether there was room
   bool beside(Canvas& canvas, Point point, const std::string& text, const TextStyle& style);
-  /// Draws a label on a point, or as near as there is room; it is drawn in any case.
-  void on(Canvas& canvas, Point point, const std::string& text, const TextStyle& style);
+  /// Draws a label on a point, or as near as there is room. @return whether there was any
+  bool on(Canvas& canvas, Point point, const std::string& text, const TextStyle& style);
 
  private:
   Rect area_;
   std::vector<Point> marks_;
   std::vector<Rect> taken_;
+  std::vector<Point> lines_;  // on the lines that were drawn
 
   bool is_free(const Rect& place) const;
   std::int64_t covered_marks(const Rect& place) const;
+  /// Whether a line to a place would cross another label, or the place covers another's line.
+  bool crosses(Point point, Point end, const Rect& place) const;
 };
 
 }  // namespace scvi::report

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <sstream>
 #include <utility>
 
 namespace scvi::report {
@@ -13,6 +14,32 @@ constexpr double kSwatch = 5;       // radius
 constexpr double kSwatchRoom = 16;  // from its left edge to the label
 constexpr double kRemarkGap = 8;
 constexpr double kColumnGap = 18;
+
+/// A text in lines of a width, broken at blanks; a word that is longer is shortened.
+std::vector<std::string> wrapped(const std::string& text, const TextStyle& style, double width) {
+  std::vector<std::string> lines;
+  std::istringstream words(text);
+  for (std::string word; words >> word;) {
+    const std::string longer = lines.empty() ? word : lines.back() + " " + word;
+    if (lines.empty() || text_width(longer, style) > width) {
+      lines.push_back(shortened(word, style, width));
+    } else {
+      lines.back() = longer;
+    }
+  }
+  return lines;
+}
+
+/// Numbers at the ends of a bar that stand for all beyond them, too; ticks that are too near give way.
+void mark_clipped_ends(std::vector<Tick>& ticks, const ColorBar& bar) {
+  const double near = (bar.most - bar.least) / 12;
+  const auto replace = [&](double end, const char* sign) {
+    std::erase_if(ticks, [&](const Tick& tick) { return std::abs(tick.value - end) < near; });
+    ticks.push_back({end, sign + short_number(end)});
+  };
+  if (bar.clipped_above) replace(bar.most, "\u2265 ");
+  if (bar.clipped_below) replace(bar.least, "\u2264 ");
+}
 
 }  // namespace
 
@@ -59,10 +86,10 @@ void draw_bottom_axis(Canvas& canvas, const Rect& area, const Scale& x, const st
   canvas.text({area.x + area.width / 2, area.bottom() + 33}, shown, anchored(kLabelStyle, Anchor::middle));
 }
 
-double left_axis_width(const std::vector<Tick>& ticks) {
+double left_axis_width(const std::vector<Tick>& ticks, const std::string& title) {
   double widest = 0;
   for (const Tick& tick : ticks) widest = std::max(widest, text_width(tick.label, kSmallStyle));
-  return widest + kTickLength + 26;
+  return widest + kTickLength + (title.empty() ? 6 : 26);
 }
 
 void draw_left_axis(Canvas& canvas, const Rect& area, const Scale& y, const std::vector<Tick>& ticks,
@@ -73,16 +100,15 @@ void draw_left_axis(Canvas& canvas, const Rect& area, const Scale& y, const std:
     canvas.line({{area.x - kTickLength, at}, {area.x, at}}, {});
     canvas.text({area.x - kTickLength - 3, at}, tick.label, centered(anchored(kSmallStyle, Anchor::end)));
   }
+  if (title.empty()) return;
   TextStyle upright = anchored(kLabelStyle, Anchor::middle);
   upright.rotation = 90;
   const std::string shown = shortened(title, upright, area.height + 20);
-  canvas.text({area.x - left_axis_width(ticks) + 11, area.y + area.height / 2}, shown, upright);
+  canvas.text({area.x - left_axis_width(ticks, title) + 11, area.y + area.height / 2}, shown, upright);
 }
 
-Legend::Legend(std::string title, std::vector<LegendEntry> entries, double height)
-    : title_(std::move(title)), entries_(std::move(entries)) {
-  const double top = title_.empty() ? 0 : kLineHeight + 3;
-  const auto fitting = static_cast<std::size_t>(std::max(1.0, std::floor((height - top) / kLineHeight)));
+Legend::Legend(std::vector<LegendEntry> entries, double height) : entries_(std::move(entries)) {
+  const auto fitting = static_cast<std::size_t>(std::max(1.0, std::floor(height / kLineHeight)));
   const std::size_t n_columns = (entries_.size() + fitting - 1) / fitting;
   if (n_columns == 0) return;
   n_lines_ = (entries_.size() + n_columns - 1) / n_columns;
@@ -90,35 +116,23 @@ Legend::Legend(std::string title, std::vector<LegendEntry> entries, double heigh
     double label = 0, remark = 0;
     for (std::size_t i = first; i < std::min(entries_.size(), first + n_lines_); ++i) {
       label = std::max(label, std::min(kLongestLabel, text_width(entries_[i].label, kLabelStyle)));
-      if (!entries_[i].remark.empty())
-        remark = std::max(remark, kRemarkGap + text_width(entries_[i].remark, kSmallStyle));
+      remark = std::max(remark, kRemarkGap + text_width(entries_[i].remark, kSmallStyle));
     }
-    label_widths_.push_back(label);
     column_widths_.push_back(kSwatchRoom + label + remark);
     width_ += column_widths_.back() + (first > 0 ? kColumnGap : 0);
   }
-  height_ = top + kLineHeight * static_cast<double>(n_lines_);
-  if (!title_.empty()) width_ = std::max(width_, std::min(kLongestLabel, text_width(title_, kLabelStyle)));
+  height_ = kLineHeight * static_cast<double>(n_lines_);
 }
 
 void Legend::draw(Canvas& canvas, Point at) const {
-  TextStyle bold = kLabelStyle;
-  bold.bold = true;
-  double top = at.y;
-  if (!title_.empty()) {
-    canvas.text({at.x, top + kLineHeight / 2}, shortened(title_, bold, std::max(width_, kLongestLabel)),
-                centered(bold));
-    top += kLineHeight + 3;
-  }
   double left = at.x;
   for (std::size_t column = 0; column < column_widths_.size(); ++column) {
     for (std::size_t line = 0; line < n_lines_ && column * n_lines_ + line < entries_.size(); ++line) {
       const LegendEntry& entry = entries_[column * n_lines_ + line];
-      const double y = top + kLineHeight * (static_cast<double>(line) + 0.5);
+      const double y = at.y + kLineHeight * (static_cast<double>(line) + 0.5);
       canvas.circle({left + kSwatch, y}, kSwatch, entry.color);
       const std::string shown = shortened(entry.label, kLabelStyle, kLongestLabel);
       canvas.text({left + kSwatchRoom, y}, shown, centered(kLabelStyle), shown == entry.label ? "" : entry.label);
-      if (entry.remark.empty()) continue;
       canvas.text({left + column_widths_[column], y}, entry.remark,
                   centered(anchored(colored(kSmallStyle, kMutedInk), Anchor::end)));
     }
@@ -127,9 +141,14 @@ void Legend::draw(Canvas& canvas, Point at) const {
 }
 
 void draw_color_bar(Canvas& canvas, Point at, double height, const ColorBar& bar) {
-  constexpr double kWidth = 14;
+  constexpr double kWidth = 14, kTitleLine = 13, kTitleGap = 5;
   constexpr std::int64_t kPixels = 256;
-  const Rect area = {at.x, at.y, kWidth, height};
+  const std::vector<std::string> title = wrapped(bar.title, kSmallStyle, kColorBarWidth);
+  for (std::size_t i = 0; i < title.size(); ++i) {
+    canvas.text({at.x, at.y + kTitleLine * (static_cast<double>(i) + 0.75)}, title[i], kSmallStyle);
+  }
+  const double top = kTitleLine * static_cast<double>(title.size()) + kTitleGap;
+  const Rect area = {at.x, at.y + top, kWidth, height - top};
   Image image{.area = area, .width = 1, .height = kPixels, .pixels = {}};
   for (std::int64_t i = 0; i < kPixels; ++i) {
     image.pixels.push_back(bar.color(1 - static_cast<double>(i) / (kPixels - 1)));
@@ -137,22 +156,13 @@ void draw_color_bar(Canvas& canvas, Point at, double height, const ColorBar& bar
   canvas.image(std::move(image));
   const Scale y = {.least = bar.least, .most = bar.most, .begin = area.bottom(), .end = area.y};
   const bool is_one = !(bar.most > bar.least);
-  auto ticks = round_ticks(bar.least, bar.most, std::max(2, static_cast<int>(height / 40)));
-  double widest = 0;
-  for (Tick& tick : ticks) {
-    const bool last = &tick == &ticks.back(), first = &tick == &ticks.front();
-    const double place = is_one ? area.y + height / 2 : y(tick.value);
-    // A clipped end is marked where a tick lies on it.
-    if (bar.clipped_above && last && place < area.y + 1) tick.label = "\u2265 " + tick.label;
-    if (bar.clipped_below && first && place > area.bottom() - 1) tick.label = "\u2264 " + tick.label;
+  auto ticks = round_ticks(bar.least, bar.most, std::max(2, static_cast<int>(area.height / 30)));
+  if (bar.clipped_above || bar.clipped_below) mark_clipped_ends(ticks, bar);
+  for (const Tick& tick : ticks) {
+    const double place = is_one ? area.y + area.height / 2 : y(tick.value);
     canvas.line({{area.right(), place}, {area.right() + 3, place}}, {});
     canvas.text({area.right() + 6, place}, tick.label, centered(kSmallStyle));
-    widest = std::max(widest, text_width(tick.label, kSmallStyle));
   }
-  TextStyle upright = anchored(kSmallStyle, Anchor::middle);
-  upright.rotation = 90;
-  const std::string shown = shortened(bar.title, upright, height + 30);
-  canvas.text({area.right() + widest + 20, area.y + height / 2}, shown, upright, shown == bar.title ? "" : bar.title);
 }
 
 }  // namespace scvi::report

@@ -18,7 +18,13 @@ inline constexpr TextStyle kLabelStyle = {.size = 11.5};
 inline constexpr TextStyle kSmallStyle = {.size = 10};
 inline constexpr double kTitleHeight = 24;
 inline constexpr double kBottomAxisHeight = 42;  ///< ticks and title below a plot
-inline constexpr double kLongestLabel = 190;     ///< longer names are shortened
+inline constexpr double kLongestLabel = 210;     ///< longer names are shortened
+
+/// Whether a number can be shown on an axis: finite, and with room to compute with.
+inline bool is_drawable(double value) {
+  constexpr double kLargest = 1e100;
+  return value > -kLargest && value < kLargest;
+}
 
 /// The same style with something changed.
 TextStyle anchored(TextStyle style, Anchor anchor);
@@ -43,10 +49,11 @@ Scale padded_scale(double least, double most, double padding = 0.04);
 void draw_title(Canvas& canvas, const Rect& area, const std::string& title);
 void draw_bottom_axis(Canvas& canvas, const Rect& area, const Scale& x, const std::vector<Tick>& ticks,
                       const std::string& title);
+/// @param title "": none
 void draw_left_axis(Canvas& canvas, const Rect& area, const Scale& y, const std::vector<Tick>& ticks,
                     const std::string& title);
 /// Width that draw_left_axis() takes beside the area.
-double left_axis_width(const std::vector<Tick>& ticks);
+double left_axis_width(const std::vector<Tick>& ticks, const std::string& title);
 
 /// One line of a legend.
 struct LegendEntry {
@@ -59,17 +66,15 @@ struct LegendEntry {
 class Legend {
  public:
   Legend() = default;
-  Legend(std::string title, std::vector<LegendEntry> entries, double height);
+  Legend(std::vector<LegendEntry> entries, double height);
 
   double width() const { return width_; }
   double height() const { return height_; }
   void draw(Canvas& canvas, Point at) const;
 
  private:
-  std::string title_;
   std::vector<LegendEntry> entries_;
   std::vector<double> column_widths_;
-  std::vector<double> label_widths_;
   std::size_t n_lines_ = 0;
   double width_ = 0;
   double height_ = 0;
@@ -77,14 +82,15 @@ class Legend {
 
 /// A bar of colours with the numbers they stand for, upright.
 struct ColorBar {
-  std::string title;  ///< shown along it
+  std::string title;  ///< above it
   double least = 0;
   double most = 1;
   bool clipped_below = false;  ///< lower values have the lowest colour
   bool clipped_above = false;
   std::function<Color(double part)> color;  ///< of 0 to 1
 };
-inline constexpr double kColorBarWidth = 78;
+inline constexpr double kColorBarWidth = 112;  ///< with numbers and title
+/// @param height of the bar and its title
 void draw_color_bar(Canvas& canvas, Point at, double height, const ColorBar& bar);
 
 }  // namespace scvi::report

@@ -60,12 +60,13 @@ class Painter {
     cairo_t* c = context_.get();
     // Tiles side by side must not show what is between them.
     cairo_set_antialias(c, box.stroke ? CAIRO_ANTIALIAS_DEFAULT : CAIRO_ANTIALIAS_NONE);
+    cairo_new_path(c);
     cairo_rectangle(c, box.area.x, box.area.y, box.area.width, box.area.height);
     fill_and_stroke(box.fill, box.stroke);
     cairo_set_antialias(c, CAIRO_ANTIALIAS_DEFAULT);
   }
   void operator()(const Circle& circle) {
-    cairo_new_sub_path(context_.get());
+    cairo_new_path(context_.get());
     cairo_arc(context_.get(), circle.center.x, circle.center.y, circle.radius, 0, 2 * std::numbers::pi);
     fill_and_stroke(circle.fill, circle.stroke);
   }
@@ -115,12 +116,14 @@ class Painter {
                 image.area.height / static_cast<double>(image.height));
     cairo_set_source_surface(c, pixels.get(), 0, 0);
     cairo_pattern_set_filter(cairo_get_source(c), CAIRO_FILTER_NEAREST);
+    cairo_new_path(c);
     cairo_rectangle(c, 0, 0, static_cast<double>(image.width), static_cast<double>(image.height));
     cairo_fill(c);
     cairo_restore(c);
   }
   void operator()(const Clip& clip) {
     cairo_save(context_.get());
+    cairo_new_path(context_.get());
     cairo_rectangle(context_.get(), clip.area.x, clip.area.y, clip.area.width, clip.area.height);
     cairo_clip(context_.get());
   }
@@ -138,6 +141,8 @@ class Painter {
                           color.alpha / 255.0);
   }
   void trace(const std::vector<Point>& points) {
+    // A text leaves a point behind from which a line would go on.
+    cairo_new_path(context_.get());
     for (const Point& point : points) cairo_line_to(context_.get(), point.x, point.y);
   }
   void stroke(const Stroke& stroke) {

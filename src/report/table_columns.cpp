@@ -1,6 +1,7 @@
 #include "table_columns.hpp"
 
 #include <limits>
+#include <utility>
 
 #include "scvi/core/error.hpp"
 
@@ -26,6 +27,23 @@ std::vector<double> numbers_of(const io::Column& column, const std::string& file
     }
   }
   return numbers;
+}
+
+io::Categorical with_used_categories(io::Categorical column) {
+  std::vector<std::int32_t> number(column.categories.size(), -1);
+  for (const std::int32_t code : column.codes) {
+    if (code >= 0) number[code] = 0;
+  }
+  io::Categorical used{.codes = std::move(column.codes), .categories = {}, .ordered = column.ordered};
+  for (std::size_t i = 0; i < number.size(); ++i) {
+    if (number[i] < 0) continue;
+    number[i] = static_cast<std::int32_t>(used.categories.size());
+    used.categories.push_back(std::move(column.categories[i]));
+  }
+  for (std::int32_t& code : used.codes) {
+    if (code >= 0) code = number[code];
+  }
+  return used;
 }
 
 }  // namespace scvi::report

@@ -57,14 +57,12 @@ std::vector<std::string> labels_of(const std::vector<double>& values, double ste
   return labels;
 }
 
-/// The multiple of 1, 2 or 5 times a power of ten that cuts a range into about so many parts.
+/// The 1, 2, 5 or 10 times a power of ten that cuts a range into about so many parts.
 double round_step(double range, int about) {
   const double rough = range / std::max(1, about);
   const double power = std::pow(10, std::floor(std::log10(rough)));
-  for (const double factor : {1.0, 2.0, 5.0}) {
-    if (factor * power >= rough * (1 - 1e-9)) return factor * power;
-  }
-  return 10 * power;
+  const double times = rough / power;
+  return power * (times < 1.5 ? 1 : times < 3.2 ? 2 : times < 7.2 ? 5 : 10);
 }
 
 }  // namespace

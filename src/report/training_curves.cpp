@@ -55,7 +55,7 @@ Curve curve_of(const io::Column& column, const std::vector<double>& epochs, cons
   const std::vector<double> values = numbers_of(column, file);
   Curve curve{.name = metric_of(column.name).second, .epochs = {}, .values = {}};
   for (std::size_t i = 0; i < values.size(); ++i) {
-    if (std::isnan(values[i])) continue;
+    if (std::isnan(values[i]) || !is_drawable(epochs[i])) continue;
     curve.epochs.push_back(epochs[i]);
     curve.values.push_back(values[i]);
   }
@@ -114,7 +114,7 @@ struct Range {
   bool empty() const { return least > most; }
   double size() const { return most - least; }
   void take(double value) {
-    if (!std::isfinite(value)) return;
+    if (!is_drawable(value)) return;
     least = std::min(least, value);
     most = std::max(most, value);
   }
@@ -148,7 +148,7 @@ Range shown_values(const CurvePanel& panel, const TrainingCurvesOptions& options
   const Range epochs = epochs_of(panel);
   if (options.first_epoch || options.log_scale || epochs.empty()) return all;
   // The fall of the first epochs often is many times what happens afterwards.
-  constexpr double kFlat = 4, kFirstPart = 0.1;
+  constexpr double kFlat = 3, kFirstPart = 0.1;
   const Range later = values_from(panel, epochs.least + std::max(2.0, std::ceil(kFirstPart * epochs.size())));
   return !later.empty() && later.size() > 0 && all.size() > kFlat * later.size() ? later : all;
 }
@@ -166,6 +166,7 @@ void check(const CurvePanel& panel, const TrainingCurvesOptions& options) {
 }
 
 void draw_curve(Canvas& canvas, const Curve& curve, const Scale& x, const Scale& y, Color color) {
+  constexpr double kFarOff = 1e5;  // in pixels: more than a figure has, less than coordinates can be
   std::vector<Point> points;
   const auto finish = [&] {
     if (points.size() > 1) canvas.line(std::move(points), {.color = color, .width = 1.8});
@@ -173,8 +174,8 @@ void draw_curve(Canvas& canvas, const Curve& curve, const Scale& x, const Scale&
     points.clear();
   };
   for (std::size_t i = 0; i < curve.values.size(); ++i) {
-    if (std::isfinite(curve.values[i])) {
-      points.push_back({x(curve.epochs[i]), y(curve.values[i])});
+    if (is_drawable(curve.values[i])) {
+      points.push_back({x(curve.epochs[i]), std::clamp(y(curve.values[i]), -kFarOff, kFarOff)});
     } else {
       finish();
     }
@@ -188,7 +189,7 @@ void draw_best_epoch(Canvas& canvas, const Rect& area, double at, double epoch) 
   const bool left = at + text_width(text, kSmallStyle) + 8 > area.right();
   TextStyle style = anchored(colored(kSmallStyle, kMutedInk), left ? Anchor::end : Anchor::start);
   style.halo = true;
-  canvas.text({at + (left ? -5 : 5), area.bottom() - 8}, text, style);
+  canvas.text({at + (left ? -5 : 5), area.y + 11}, text, style);
 }
 
 /// Names of the curves in a row below the title.
@@ -214,7 +215,7 @@ Canvas draw_panel(const CurvePanel& panel, const std::optional<double>& best_epo
   if (options.log_scale) y = {.least = values.least / 1.05, .most = values.most * 1.05, .is_log = true};
   const auto x_ticks = round_ticks(std::max(0.0, x.least), x.most, 6);
   const auto y_ticks = options.log_scale ? log_ticks(y.least, y.most) : round_ticks(y.least, y.most);
-  const double left = left_axis_width(y_ticks);
+  const double left = left_axis_width(y_ticks, "");
   const double names_height = panel.curves.front().name.empty() ? 0 : 18;
   const Rect area = {left, kTitleHeight + names_height, options.width, options.height};
   x.begin = area.x;

@@ -39,9 +39,9 @@ Marks marks_of(const Comparison& comparison, const VolcanoOptions& options) {
   const std::vector<double>& evidence = options.probability ? comparison.probability : comparison.bayes_factor;
   for (std::size_t i = 0; i < comparison.genes.size(); ++i) {
     const double change = comparison.change[i];
-    if (std::isnan(change) || !std::isfinite(evidence[i])) continue;
+    if (std::isnan(change) || !is_drawable(evidence[i])) continue;
     result.marks.push_back({i, change, evidence[i], comparison.called[i] != 0});
-    if (std::isfinite(change)) result.widest = std::max(result.widest, std::abs(change));
+    if (is_drawable(change)) result.widest = std::max(result.widest, std::abs(change));
     result.least = std::min(result.least, evidence[i]);
     result.most = std::max(result.most, evidence[i]);
   }
@@ -51,20 +51,33 @@ Marks marks_of(const Comparison& comparison, const VolcanoOptions& options) {
   }
   if (result.widest == 0) result.widest = 1;
   for (Mark& mark : result.marks) {
-    if (std::isinf(mark.change)) mark.change = std::copysign(result.widest, mark.change);
+    if (!is_drawable(mark.change)) mark.change = std::copysign(result.widest, mark.change);
   }
   return result;
 }
 
-/// The genes to name: called ones first, then by evidence, then by change.
+/// The genes to name: those that were called (or, where none was, a few), by evidence and then by change. As long as
+/// both directions have some, they take turns.
 std::vector<Mark> to_label(std::vector<Mark> marks, std::int64_t n) {
+  constexpr std::int64_t kFew = 5;
+  if (std::ranges::any_of(marks, &Mark::called)) {
+    std::erase_if(marks, [](const Mark& mark) { return !mark.called; });
+  } else {
+    n = std::min(n, kFew);
+  }
   std::ranges::stable_sort(marks, [](const Mark& a, const Mark& b) {
-    if (a.called != b.called) return a.called;
     if (a.evidence != b.evidence) return a.evidence > b.evidence;
     return std::abs(a.change) > std::abs(b.change);
   });
-  if (std::ssize(marks) > n) marks.resize(static_cast<std::size_t>(n));
-  return marks;
+  std::vector<Mark> directions[2];
+  for (const Mark& mark : marks) directions[mark.change > 0].push_back(mark);
+  std::vector<Mark> chosen;
+  for (std::size_t i = 0; i < marks.size(); ++i) {
+    for (const auto& direction : directions) {
+      if (i < direction.size() && std::ssize(chosen) < n) chosen.push_back(direction[i]);
+    }
+  }
+  return chosen;
 }
 
 class VolcanoPanel {
@@ -79,7 +92,8 @@ class VolcanoPanel {
 
   Canvas draw() {
     const auto y_ticks = round_ticks(y_.least, options_.probability ? std::min(1.0, y_.most) : y_.most);
-    area_ = {left_axis_width(y_ticks), kTitleHeight + kSubtitleHeight, options_.width, options_.height};
+    const std::string y_title = options_.probability ? "probability of a difference" : "Bayes factor (natural log)";
+    area_ = {left_axis_width(y_ticks, y_title), kTitleHeight + kSubtitleHeight, options_.width, options_.height};
     x_.begin = area_.x;
     x_.end = area_.right();
     y_.begin = area_.bottom();
@@ -89,14 +103,14 @@ class VolcanoPanel {
     draw_genes(canvas);
     draw_labels(canvas);
     draw_captions(canvas);
-    draw_left_axis(canvas, area_, y_, y_ticks,
-                   options_.probability ? "probability of a difference" : "Bayes factor (natural log)");
+    draw_left_axis(canvas, area_, y_, y_ticks, y_title);
     draw_bottom_axis(canvas, area_, x_, round_ticks(x_.least, x_.most), table_.change_title);
     return canvas;
   }
 
  private:
   static constexpr double kSubtitleHeight = 16;
+  static constexpr double kCalledRadius = 2.4;
   const Comparison& comparison_;
   const DifferentialTable& table_;
   const VolcanoOptions& options_;
@@ -107,18 +121,29 @@ class VolcanoPanel {
   std::string first_;
   std::string second_;
 
+  static Color color_of(const Mark& mark) { return mark.change > 0 ? kHigher : kLower; }
+  std::string title_of(const Mark& mark) const {
+    return comparison_.genes[mark.gene] + ": " + table_.change_title + " " +
+           short_number(comparison_.change[mark.gene]) + ", Bayes factor " +
+           short_number(comparison_.bayes_factor[mark.gene]);
+  }
   Point place(const Mark& mark) const { return {x_(mark.change), y_(mark.evidence)}; }
 
   void draw_genes(Canvas& canvas) const {
     Dots others{.area = area_, .dots = {}, .radius = 1.7};
-    Dots called{.area = area_, .dots = {}, .radius = 2.4};
+    Dots called{.area = area_, .dots = {}, .radius = kCalledRadius};
     for (const Mark& mark : marks_.marks) {
       const Point at = place(mark);
-      const Color color = !mark.called ? kNotCalled : mark.change > 0 ? kHigher : kLower;
-      (mark.called ? called : others).dots.push_back({static_cast<float>(at.x), static_cast<float>(at.y), color});
+      (mark.called ? called : others)
+          .dots.push_back(
+              {static_cast<float>(at.x), static_cast<float>(at.y), mark.called ? color_of(mark) : kNotCalled});
     }
     canvas.dots(std::move(others));
-    canvas.dots(std::move(called));
+    constexpr std::int64_t kMostWithTitles = 1000;
+    if (std::ssize(called.dots) > kMostWithTitles) return canvas.dots(std::move(called));
+    for (const Mark& mark : marks_.marks) {
+      if (mark.called) canvas.circle(place(mark), kCalledRadius, color_of(mark), {}, title_of(mark));
+    }
   }
 
   void draw_labels(Canvas& canvas) const {

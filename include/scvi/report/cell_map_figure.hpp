@@ -18,7 +18,7 @@ struct CategoryColors {
 };
 /// Colours by number.
 struct NumberColors {
-  std::vector<double> values;  ///< one a cell; NaN: missing
+  std::vector<double> values;  ///< one a cell; NaN, infinite or beyond 1e100: missing
   std::string title;           ///< for the colour bar: what the numbers are
 };
 

@@ -40,7 +40,7 @@ Color category_color(std::int64_t category);
 Color sequential_color(double part);
 /// The same from light (0) to dark (1), for marks on white.
 Color sequential_color_on_white(double part);
-/// A number between -1 and 1 (clipped) from blue over near-white to red-brown.
+/// A number between -1 and 1 (clipped) from blue over near-white to vermillion.
 Color diverging_color(double value);
 
 /// The colour as eyes without one kind of cone see it (Machado et al. 2009, severity 1).

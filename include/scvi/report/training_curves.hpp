@@ -13,7 +13,7 @@ namespace scvi::report {
 struct Curve {
   std::string name;
   std::vector<double> epochs;
-  std::vector<double> values;  ///< one for each epoch; what is not finite leaves a gap
+  std::vector<double> values;  ///< one for each epoch; what is not finite (or beyond 1e100) leaves a gap
 };
 
 /// Curves that share their axes.
