@@ -142,6 +142,7 @@ void Canvas::polygon(std::vector<Point> points, Color fill) {
 }
 
 void Canvas::text(Point at, const std::string& text, const TextStyle& style, const std::string& title) {
+  if (text.empty()) return;
   if (style.centered) {
     const Point up = directions_of(style.rotation).up;
     at.x -= up.x * kHalfCapital * style.size;

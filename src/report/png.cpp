@@ -7,6 +7,7 @@
 #include "embedded_png.hpp"
 #include "scvi/core/error.hpp"
 #include "scvi/report/save_figure.hpp"
+#include "scvi/report/ticks.hpp"
 
 namespace scvi::report {
 namespace {
@@ -26,10 +27,10 @@ Size size_of(const Canvas& canvas, double dpi) {
   const double height = std::round(canvas.height() * dpi / kPixelsPerInch);
   const bool fits = dpi > 0 && width * height <= kMostPixels && std::max(width, height) <= kLongestSide;
   if (!fits || width < 1 || height < 1) {
-    throw InputError({.problem = "makes a picture of " + std::to_string(std::llround(width)) + " x " +
-                                 std::to_string(std::llround(height)) + " pixels",
-                      .field = "a resolution of " + std::to_string(std::llround(dpi)) + " dots per inch",
-                      .remedy = "choose another, or .svg, which has none"});
+    throw InputError(
+        {.problem = "makes a picture of " + short_number(width, 7) + " x " + short_number(height, 7) + " pixels",
+         .field = "a resolution of " + short_number(dpi, 7) + " dots per inch",
+         .remedy = "choose another, or .svg, which has none"});
   }
   return {static_cast<std::int64_t>(width), static_cast<std::int64_t>(height)};
 }
@@ -178,6 +179,31 @@ CairoSurface Painter::surface_of(const Image& image) {
   return surface;
 }
 
+std::string big_endian(std::uint32_t value) {
+  std::string bytes;
+  for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>(value >> shift & 0xFF);
+  return bytes;
+}
+
+/// The check sum of a chunk (PNG specification, annex D).
+std::uint32_t crc_of(const std::string& bytes) {
+  std::uint32_t crc = 0xFFFFFFFFU;
+  for (const char byte : bytes) {
+    crc ^= static_cast<std::uint8_t>(byte);
+    for (int i = 0; i < 8; ++i) crc = crc >> 1 ^ (crc & 1 ? 0xEDB88320U : 0);
+  }
+  return ~crc;
+}
+
+/// A .png that says how large it is in print, in a chunk behind its header.
+std::string with_resolution(std::string png, double dpi) {
+  constexpr std::size_t kHeaderEnd = 33;
+  constexpr double kInchesPerMetre = 1 / 0.0254;
+  const std::string density = big_endian(static_cast<std::uint32_t>(std::lround(dpi * kInchesPerMetre)));
+  const std::string chunk = "pHYs" + density + density + '\1';
+  return png.insert(kHeaderEnd, big_endian(9) + chunk + big_endian(crc_of(chunk)));
+}
+
 }  // namespace
 
 std::string png_of(const Canvas& canvas, double dpi) {
@@ -187,7 +213,7 @@ std::string png_of(const Canvas& canvas, double dpi) {
     Painter painter(surface.get(), dpi / kPixelsPerInch);
     for (const Shape& shape : canvas.shapes()) std::visit(painter, shape);
   }
-  return png_bytes(surface.get());
+  return with_resolution(png_bytes(surface.get()), dpi);
 }
 
 std::string embedded_png(const Image& image) {

@@ -47,9 +47,9 @@ std::vector<std::string> labels_of(const std::vector<double>& values, double ste
   double largest = 0;
   for (const double value : values) largest = std::max(largest, std::abs(value));
   const bool plain = largest < kLargestPlain && step >= kSmallestPlain;
-  const int decimals = std::max(0, static_cast<int>(-std::floor(std::log10(step) + 1e-9)));
-  const int digits =
-      largest > 0 ? static_cast<int>(std::floor(std::log10(largest) - std::log10(step) + 1e-9)) + 1 : 1;
+  const auto power_of = [](double value) { return static_cast<int>(std::floor(std::log10(value) + 1e-9)); };
+  const int decimals = std::max(0, -power_of(step));
+  const int digits = largest > 0 ? power_of(largest) - power_of(step) + 1 : 1;
   std::vector<std::string> labels;
   for (const double value : values) {
     labels.push_back(plain ? fixed(value, decimals) : value == 0 ? "0" : scientific(value, std::min(digits, 9)));

@@ -62,6 +62,15 @@ Curve curve_of(const io::Column& column, const std::vector<double>& epochs, cons
   return curve;
 }
 
+std::vector<std::string> metrics_of(const io::Frame& table) {
+  std::vector<std::string> metrics;
+  for (const std::string& column : table.column_names()) {
+    const auto [metric, set] = metric_of(column);
+    if (!set.empty() && std::ranges::find(metrics, metric) == metrics.end()) metrics.push_back(metric);
+  }
+  return metrics.empty() ? std::vector<std::string>{"train_loss"} : metrics;
+}
+
 /// The columns of a metric, or the column of that name.
 CurvePanel panel_of(const std::string& name, const io::Frame& table, const std::vector<double>& epochs,
                     const std::string& file) {
@@ -74,20 +83,12 @@ CurvePanel panel_of(const std::string& name, const io::Frame& table, const std::
     }
   }
   if (panel.curves.empty()) {
-    throw InputError({.problem = "has no column and no metric '" + name + "'",
-                      .file = file,
-                      .remedy = suggest(name, table.column_names())});
+    std::vector<std::string> known = metrics_of(table);
+    for (const std::string& column : table.column_names()) known.push_back(column);
+    throw InputError(
+        {.problem = "has no column and no metric '" + name + "'", .file = file, .remedy = suggest(name, known)});
   }
   return panel;
-}
-
-std::vector<std::string> metrics_of(const io::Frame& table) {
-  std::vector<std::string> metrics;
-  for (const std::string& column : table.column_names()) {
-    const auto [metric, set] = metric_of(column);
-    if (!set.empty() && std::ranges::find(metrics, metric) == metrics.end()) metrics.push_back(metric);
-  }
-  return metrics.empty() ? std::vector<std::string>{"train_loss"} : metrics;
 }
 
 /// What the model's description says; nothing where there is none.

@@ -7,8 +7,8 @@
 namespace scvi::testing {
 namespace {
 
-const std::vector<std::string> kCommands = {"info",  "convert",   "prepare",  "datasets", "simulate", "train",
-                                            "embed", "normalize", "evaluate", "cluster",  "de"};
+const std::vector<std::string> kCommands = {"info",  "convert", "prepare",   "datasets", "simulate", "plot",
+                                            "train", "embed",   "normalize", "evaluate", "cluster",  "de"};
 
 TEST(Help, OfTheProgramNamesEveryCommand) {
   for (const std::string word : {"--help", "-h", "help"}) {
@@ -67,6 +67,7 @@ TEST(Help, OfACommandNamesItsOptions) {
        "--library-spread", "--dropout-high", "--dropout-low", "--cells",
        "--genes",          "--density",      "--force",       "--threads",
        "--verbosity",      "--no-progress"},
+      {"KIND", "curves", "map", "volcano", "heatmap", "dotplot", "--threads", "--verbosity", "--no-progress"},
       {"DATA",
        "--output",
        "--model",
@@ -168,7 +169,7 @@ TEST(Help, OfACommandNamesItsOptions) {
   };
   // How the input is read.
   for (std::size_t i = 0; i < kCommands.size(); ++i) {
-    if (kCommands[i] == "simulate" || kCommands[i] == "datasets") continue;
+    if (kCommands[i] == "simulate" || kCommands[i] == "datasets" || kCommands[i] == "plot") continue;
     for (const std::string option : {"--format", "--layer", "--genome", "--gene-ids", "--lines-are", "--separator",
                                      "--annotation-columns", "--member"}) {
       options[i].push_back(option);
