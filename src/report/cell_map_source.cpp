@@ -45,15 +45,22 @@ std::vector<double> coordinates(const io::H5adFile& file, const io::DenseArray& 
   return places;
 }
 
-bool shows_numbers(const io::Column& column) {
-  if (std::holds_alternative<std::vector<double>>(column.values)) return true;
-  const auto* whole = std::get_if<std::vector<std::int64_t>>(&column.values);
-  if (!whole) return false;
-  return std::set<std::int64_t>(whole->begin(), whole->end()).size() > kMostNumberCategories;
+/// Whether a column is shown by a scale of colours. A few whole numbers, whichever way they are stored, are
+/// categories.
+bool shows_numbers(const io::Column& column, const std::string& file) {
+  const bool is_real = std::holds_alternative<std::vector<double>>(column.values);
+  if (!is_real && !std::holds_alternative<std::vector<std::int64_t>>(column.values)) return false;
+  std::set<double> different;
+  for (const double value : numbers_of(column, file)) {
+    if (std::isnan(value)) continue;
+    different.insert(value);
+    if (value != std::floor(value) || std::isinf(value) || different.size() > kMostNumberCategories) return true;
+  }
+  return false;
 }
 
 CellMapPanel panel_of_column(const io::Column& column, const std::string& file) {
-  if (shows_numbers(column)) {
+  if (shows_numbers(column, file)) {
     return {.title = column.name, .colors = NumberColors{.values = numbers_of(column, file), .title = column.name}};
   }
   io::Categorical categories = with_used_categories(column.as_categorical());

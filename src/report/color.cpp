@@ -131,18 +131,20 @@ Color of_ramp(const Ramp& ramp, double part) {
   return ramp[static_cast<std::size_t>(std::lround(clipped * (kSteps - 1)))];
 }
 
+// Neither way may meet the border of what a screen can show, which lies near where it is blue-green: a ramp has a
+// visible bend there.
+
 const Ramp& sequential_ramp() {
   static const Ramp ramp = even_ramp([](double part) {
-    return Lch{.lightness = 0.27 + 0.64 * part, .chroma = 0.12 + 0.06 * part * part * part, .hue = 305 - 200 * part};
+    const double chroma = 0.12 - 0.035 * std::sin(std::numbers::pi * part) + 0.06 * part * part * part;
+    return Lch{.lightness = 0.27 + 0.64 * part, .chroma = chroma, .hue = 305 - 200 * part};
   });
   return ramp;
 }
 
 const Ramp& light_to_dark_ramp() {
   static const Ramp ramp = even_ramp([](double part) {
-    return Lch{.lightness = 0.96 - 0.66 * part,
-               .chroma = 0.03 + 0.065 * std::sin(std::numbers::pi * part) + 0.06 * part,
-               .hue = 105 + 170 * part};
+    return Lch{.lightness = 0.96 - 0.66 * part, .chroma = 0.025 + 0.062 * std::sqrt(part), .hue = 105 + 170 * part};
   });
   return ramp;
 }

@@ -15,11 +15,25 @@ constexpr double kSwatchRoom = 16;  // from its left edge to the label
 constexpr double kRemarkGap = 8;
 constexpr double kColumnGap = 18;
 
-/// A text in lines of a width, broken at blanks; a word that is longer is shortened.
+/// The words of a text; a sum like "1 + counts" is one.
+std::vector<std::string> words_of(const std::string& text) {
+  std::vector<std::string> words;
+  std::istringstream stream(text);
+  bool goes_on = false;
+  for (std::string word; stream >> word; goes_on = word == "+") {
+    if (!words.empty() && (goes_on || word == "+")) {
+      words.back() += " " + word;
+    } else {
+      words.push_back(word);
+    }
+  }
+  return words;
+}
+
+/// A text in lines of a width, broken between words; one that is longer is shortened.
 std::vector<std::string> wrapped(const std::string& text, const TextStyle& style, double width) {
   std::vector<std::string> lines;
-  std::istringstream words(text);
-  for (std::string word; words >> word;) {
+  for (const std::string& word : words_of(text)) {
     const std::string longer = lines.empty() ? word : lines.back() + " " + word;
     if (lines.empty() || text_width(longer, style) > width) {
       lines.push_back(shortened(word, style, width));

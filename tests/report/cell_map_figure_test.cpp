@@ -191,19 +191,20 @@ class CellMapOfAFile : public ::testing::Test {
     io::Categorical types{.codes = {}, .categories = {"none of these", "T cell", "B & T <cell>"}, .ordered = false};
     std::vector<double> numbers;
     std::vector<std::int64_t> few, many;
+    std::vector<double> whole;
     std::vector<std::string> names;
     for (int i = 0; i < 30; ++i) {
       types.codes.push_back(i == 4 ? -1 : 1 + i % 2);
       numbers.push_back(i == 5 ? NAN : 0.5 * i);
       few.push_back(i % 4);
+      whole.push_back(i == 6 ? NAN : i % 3);
       many.push_back(i);
       names.push_back("name" + std::to_string(i));
     }
-    file_.obs = {{.name = "type", .values = types, .missing = {}},
-                 {.name = "score", .values = numbers, .missing = {}},
-                 {.name = "few", .values = few, .missing = {}},
-                 {.name = "many", .values = many, .missing = {}},
-                 {.name = "name", .values = names, .missing = {}}};
+    file_.obs = {
+        {.name = "type", .values = types, .missing = {}}, {.name = "score", .values = numbers, .missing = {}},
+        {.name = "few", .values = few, .missing = {}},    {.name = "whole", .values = whole, .missing = {}},
+        {.name = "many", .values = many, .missing = {}},  {.name = "name", .values = names, .missing = {}}};
     file_.write(path_);
   }
 
@@ -215,10 +216,10 @@ class CellMapOfAFile : public ::testing::Test {
 };
 
 TEST_F(CellMapOfAFile, HasAPanelForEachColumnOrGene) {
-  const CellMapFigure figure = read({.colors = {"type", "score", "CD8A", "few", "many", "name"}});
+  const CellMapFigure figure = read({.colors = {"type", "score", "CD8A", "few", "many", "name", "whole"}});
   EXPECT_EQ(figure.x_title, "UMAP 1");
   EXPECT_EQ(figure.y[3], -3);
-  ASSERT_EQ(figure.panels.size(), 6U);
+  ASSERT_EQ(figure.panels.size(), 7U);
   const auto& types = std::get<CategoryColors>(figure.panels[0].colors);
   EXPECT_EQ(types.categories, (std::vector<std::string>{"T cell", "B & T <cell>"})) << "no cell is of the first";
   EXPECT_EQ(types.codes[4], -1);
@@ -231,6 +232,9 @@ TEST_F(CellMapOfAFile, HasAPanelForEachColumnOrGene) {
   EXPECT_TRUE(std::holds_alternative<CategoryColors>(figure.panels[3].colors));
   EXPECT_TRUE(std::holds_alternative<NumberColors>(figure.panels[4].colors));
   EXPECT_TRUE(std::holds_alternative<CategoryColors>(figure.panels[5].colors));
+  const auto& whole = std::get<CategoryColors>(figure.panels[6].colors);
+  EXPECT_EQ(whole.categories, (std::vector<std::string>{"0", "1", "2"}));
+  EXPECT_EQ(whole.codes[6], -1);
   const Canvas canvas = draw_cell_map(figure);
   testing::expect_readable(canvas);
   EXPECT_TRUE(testing::parse_svg(svg_of(canvas)).texts.contains("B & T <cell>"));

@@ -52,8 +52,8 @@ struct TextStyle {
 
 /// Width of a text without its rotation. Fonts are measured the same way whatever the figure is written as.
 double text_width(std::string_view text, const TextStyle& style);
-/// The text, or as much of its beginning and end as fits into `width` with an ellipsis between: long names often differ
-/// in their last characters alone.
+/// The text, or as much of its beginning and end as fits into `width` with an ellipsis between: long names often
+/// differ in their last characters alone.
 std::string shortened(const std::string& text, const TextStyle& style, double width);
 
 // What can be drawn. Where there is a `title`, an .svg shows it when the mouse rests on the shape.

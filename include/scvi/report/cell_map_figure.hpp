@@ -58,8 +58,8 @@ struct CellMapSource {
   std::string basis = "X_umap";  ///< matrix of obsm with the coordinates
   int first_axis = 0;            ///< its columns to show
   int second_axis = 1;
-  /// One panel each: columns of obs, else genes. Texts, truth values, categorical columns and whole numbers of at
-  /// most 20 different values are categories. Empty: all cells alike.
+  /// One panel each: columns of obs, else genes. Texts, truth values, categorical columns and at most 20
+  /// different whole numbers are categories. Empty: all cells alike.
   std::vector<std::string> colors = {};
   std::string layer = {};  ///< the matrix for genes, as in H5adFile::matrix()
   ValueTransform transform = ValueTransform::log_per_ten_thousand;
