@@ -128,12 +128,13 @@ void Canvas::line(std::vector<Point> points, const Stroke& stroke) {
   shapes_.emplace_back(Line{std::move(points), stroke});
 }
 
-void Canvas::box(const Rect& area, std::optional<Color> fill, std::optional<Stroke> stroke, std::string title) {
+void Canvas::box(const Rect& area, std::optional<Color> fill, std::optional<Stroke> stroke,
+                 const std::string& title) {
   shapes_.emplace_back(Box{area, fill, stroke, cleaned(title)});
 }
 
 void Canvas::circle(Point center, double radius, std::optional<Color> fill, std::optional<Stroke> stroke,
-                    std::string title) {
+                    const std::string& title) {
   shapes_.emplace_back(Circle{center, radius, fill, stroke, cleaned(title)});
 }
 

@@ -25,8 +25,9 @@ Stamp stamp_of(double radius, double x, double y) {
     for (std::int64_t column = -reach; column <= reach; ++column) {
       int inside = 0;
       for (int i = 0; i < kSamples * kSamples; ++i) {
-        const double dx = static_cast<double>(column) + (i % kSamples + 0.5) / kSamples - x;
-        const double dy = static_cast<double>(row) + (i / kSamples + 0.5) / kSamples - y;
+        const int down = i / kSamples, across = i % kSamples;
+        const double dx = static_cast<double>(column) + (across + 0.5) / kSamples - x;
+        const double dy = static_cast<double>(row) + (down + 0.5) / kSamples - y;
         inside += dx * dx + dy * dy <= radius * radius;
       }
       stamp.covered.push_back(static_cast<std::uint8_t>(255 * inside / (kSamples * kSamples)));
@@ -69,7 +70,8 @@ void put(const PixelArea& area, const Stamp& stamp, std::int64_t column, std::in
 void stamp_dots(const PixelArea& area, std::span<const Dot> dots, double radius, double scale, Point origin) {
   std::array<Stamp, kPlaces * kPlaces> stamps;
   for (int i = 0; i < kPlaces * kPlaces; ++i) {
-    stamps[i] = stamp_of(radius * scale, (i % kPlaces + 0.5) / kPlaces, (i / kPlaces + 0.5) / kPlaces);
+    const int down = i / kPlaces, across = i % kPlaces;
+    stamps[i] = stamp_of(radius * scale, (across + 0.5) / kPlaces, (down + 0.5) / kPlaces);
   }
   for (const Dot& dot : dots) {
     const double x = (dot.x - origin.x) * scale;

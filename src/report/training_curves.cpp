@@ -170,7 +170,7 @@ void draw_curve(Canvas& canvas, const Curve& curve, const Scale& x, const Scale&
   constexpr double kFarOff = 1e5;  // in pixels: more than a figure has, less than coordinates can be
   std::vector<Point> points;
   const auto finish = [&] {
-    if (points.size() > 1) canvas.line(std::move(points), {.color = color, .width = 1.8});
+    if (points.size() > 1) canvas.line(points, {.color = color, .width = 1.8});
     if (points.size() == 1) canvas.circle(points.front(), 2, color);
     points.clear();
   };

@@ -124,9 +124,10 @@ class Canvas {
   const std::vector<Shape>& shapes() const { return shapes_; }
 
   void line(std::vector<Point> points, const Stroke& stroke);
-  void box(const Rect& area, std::optional<Color> fill, std::optional<Stroke> stroke = {}, std::string title = "");
+  void box(const Rect& area, std::optional<Color> fill, std::optional<Stroke> stroke = {},
+           const std::string& title = "");
   void circle(Point center, double radius, std::optional<Color> fill, std::optional<Stroke> stroke = {},
-              std::string title = "");
+              const std::string& title = "");
   void polygon(std::vector<Point> points, Color fill);
   /// Bytes that are no UTF-8 and control characters are replaced.
   void text(Point at, const std::string& text, const TextStyle& style, const std::string& title = "");
