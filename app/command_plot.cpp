@@ -116,40 +116,42 @@ int plot_curves(const Arguments& arguments) {
   return finish(report::draw_training_curves(curves, draw), options, counted(std::ssize(curves.panels), "panel"));
 }
 
-int plot_map(const Arguments& arguments) {
-  std::string path;
+struct MapCommand {
+  std::string data;
   std::string axes = "1,2";
   bool no_legend = false;
   report::CellMapSource source;
   ValueOptions values;
   report::CellMapFigureOptions draw;
   FigureOptions options;
-  CLI::App app(
-      "Draws the cells of a file where a UMAP or another space of obsm has them, coloured by columns of obs or by\n"
-      "genes. Genes are shown as log(1 + x) of x = counts per 10,000 of the cell.\n\n"
-      "  scvi plot map cells.h5ad --color leiden --color CD3E -o map.png",
-      "plot map");
-  app.add_option("DATA", path, "the .h5ad file")->required()->check(not_empty());
-  app.add_option("--color", source.colors, "obs column, or gene where there is no such column; again for more panels")
+};
+
+void add_map_options(CLI::App& app, MapCommand& command) {
+  app.add_option("DATA", command.data, "the .h5ad file")->required()->check(not_empty());
+  app.add_option("--color", command.source.colors,
+                 "obs column, or gene where there is no such column; again for more panels")
       ->allow_extra_args(false)
       ->check(not_empty());
-  app.add_option("--basis", source.basis, "the space in obsm")->check(not_empty())->capture_default_str();
-  app.add_option("--axes", axes, "which two of its columns, counted from 1")->capture_default_str();
-  add_value_options(app, values);
-  app.add_flag("--labels", draw.labels, "write the names of categories on the map");
-  app.add_flag("--no-legend", no_legend, "leave out the list of categories");
-  app.add_option("--clip", draw.clip_percentile, "percentile of values from which on all have the last colour")
+  app.add_option("--basis", command.source.basis, "the space in obsm")->check(not_empty())->capture_default_str();
+  app.add_option("--axes", command.axes, "which two of its columns, counted from 1")->capture_default_str();
+  add_value_options(app, command.values);
+  app.add_flag("--labels", command.draw.labels, "write the names of categories on the map");
+  app.add_flag("--no-legend", command.no_legend, "leave out the list of categories");
+  app.add_option("--clip", command.draw.clip_percentile,
+                 "percentile of values from which on all have the last colour")
       ->check(number(50, 100))
       ->capture_default_str();
-  app.add_option("--point-size", draw.point_radius, "radius of a cell in pixels (0: by the number of cells)")
+  app.add_option("--point-size", command.draw.point_radius, "radius of a cell in pixels (0: by the number of cells)")
       ->check(number(0, 20))
       ->capture_default_str();
-  app.add_option("--seed", draw.seed, "seed of the order in which cells are drawn")
+  app.add_option("--seed", command.draw.seed, "seed of the order in which cells are drawn")
       ->check(whole_number(0))
       ->capture_default_str();
-  add_figure_options(app, options, true);
-  if (!ready(app, arguments, options)) return 0;
-  refuse_both(app, "--no-log", "--as-stored");
+  add_figure_options(app, command.options, true);
+}
+
+/// "1,2" as columns counted from 0.
+void set_axes(const std::string& axes, report::CellMapSource& source) {
   const std::vector<std::string> columns = split_list(axes);
   for (const std::string& column : columns) {
     if (const std::string problem = whole_number(1, 100000)(column); !problem.empty()) {
@@ -160,13 +162,26 @@ int plot_map(const Arguments& arguments) {
     throw InputError({.problem = "is '" + axes + "', but must be two numbers", .field = "--axes"});
   source.first_axis = std::stoi(columns[0]) - 1;
   source.second_axis = std::stoi(columns[1]) - 1;
-  source.layer = values.layer;
-  source.gene_symbols = values.gene_symbols;
-  source.transform = values.transform();
-  draw.legend = !no_legend;
-  draw.columns = options.columns;
-  const report::CellMapFigure figure = report::read_cell_map(io::H5adFile(path), source);
-  return finish(report::draw_cell_map(figure, draw), options,
+}
+
+int plot_map(const Arguments& arguments) {
+  MapCommand command;
+  CLI::App app(
+      "Draws the cells of a file where a UMAP or another space of obsm has them, coloured by columns of obs or by\n"
+      "genes. Genes are shown as log(1 + x) of x = counts per 10,000 of the cell.\n\n"
+      "  scvi plot map cells.h5ad --color leiden --color CD3E -o map.png",
+      "plot map");
+  add_map_options(app, command);
+  if (!ready(app, arguments, command.options)) return 0;
+  refuse_both(app, "--no-log", "--as-stored");
+  set_axes(command.axes, command.source);
+  command.source.layer = command.values.layer;
+  command.source.gene_symbols = command.values.gene_symbols;
+  command.source.transform = command.values.transform();
+  command.draw.legend = !command.no_legend;
+  command.draw.columns = command.options.columns;
+  const report::CellMapFigure figure = report::read_cell_map(io::H5adFile(command.data), command.source);
+  return finish(report::draw_cell_map(figure, command.draw), command.options,
                 counted(std::ssize(figure.x), "cell") + " in " + counted(std::ssize(figure.panels), "panel"));
 }
 
