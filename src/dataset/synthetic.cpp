@@ -6,38 +6,14 @@
 #include <string>
 #include <utility>
 
-#include "count_check.hpp"
 #include "scvi/core/error.hpp"
-#include "scvi/core/parallel.hpp"
 #include "scvi/core/random.hpp"
+#include "synthetic_parts.hpp"
 
 namespace scvi {
 namespace {
 
-void check_size(const char* name, std::int64_t size, std::int64_t least = 1) {
-  if (size >= least) return;
-  throw InputError(
-      {.problem = "is " + std::to_string(size) + ", expected at least " + std::to_string(least), .field = name});
-}
-
-/// `low` <= value < `high`
-void check_range(const char* name, double value, double low, double high) {
-  if (value >= low && value < high) return;
-  throw InputError({.problem = "is " + dataset_detail::number_text(value) + ", expected at least " +
-                               dataset_detail::number_text(low) + " and less than " +
-                               dataset_detail::number_text(high),
-                    .field = name});
-}
-
-std::vector<std::string> numbered(const std::string& prefix, std::int64_t n) {
-  std::vector<std::string> names;
-  for (std::int64_t i = 0; i < n; ++i) names.push_back(prefix + std::to_string(i));
-  return names;
-}
-
-std::uint64_t position(std::int64_t number) {
-  return static_cast<std::uint64_t>(number);
-}
+using namespace dataset_detail;
 
 /// Failures before `successes` successes of probability `p`: a Poisson count of gamma-distributed mean.
 float negative_binomial(RandomStream& stream, double successes, double p) {
@@ -296,27 +272,15 @@ void append_synthetic_cell(const SyntheticCountsOptions& options, const std::vec
 }
 
 CountMatrix make_counts(const SyntheticCountsOptions& options, const std::vector<float>& rates, double scale) {
-  constexpr std::int64_t kCellsPerBlock = 128;
-  constexpr std::int64_t kCellsPerRound = 64 * kCellsPerBlock;
   const double expected =
       options.density * static_cast<double>(options.n_cells) * static_cast<double>(options.n_genes);
-  CountMatrixBuilder builder(options.n_genes, options.n_cells, static_cast<std::int64_t>(1.05 * expected));
-  std::vector<io::CsrBlock> blocks(kCellsPerRound / kCellsPerBlock);
-  for (std::int64_t first = 0; first < options.n_cells; first += kCellsPerRound) {
-    const std::int64_t n = std::min(kCellsPerRound, options.n_cells - first);
-    parallel_for(n, kCellsPerBlock, [&](std::int64_t begin, std::int64_t end) {
-      io::CsrBlock& block = blocks[begin / kCellsPerBlock];
-      block.indptr.assign(1, 0);
-      block.indices.clear();
-      block.values.clear();
-      std::vector<float> uniforms(static_cast<std::size_t>(options.n_genes));
-      for (std::int64_t cell = begin; cell < end; ++cell) {
-        append_synthetic_cell(options, rates, scale, first + cell, uniforms, block);
-      }
-    });
-    for (std::int64_t i = 0; i < chunk_count(n, kCellsPerBlock); ++i) builder.append(blocks[i]);
-  }
-  return std::move(builder).finish();
+  return counts_by_cell(options.n_cells, options.n_genes, 1.05 * expected,
+                        [&](std::int64_t first, std::int64_t last, io::CsrBlock& block) {
+                          std::vector<float> uniforms(static_cast<std::size_t>(options.n_genes));
+                          for (std::int64_t cell = first; cell < last; ++cell) {
+                            append_synthetic_cell(options, rates, scale, cell, uniforms, block);
+                          }
+                        });
 }
 
 }  // namespace

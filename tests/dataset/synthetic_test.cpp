@@ -227,5 +227,180 @@ TEST(SyntheticCountsLike, GivesTheSameBitsForAnyNumberOfThreads) {
   EXPECT_THROW(synthetic_counts_like({.n_cells = 0}), InputError);
 }
 
+/// Sums of counts over the cells of a group: of each gene, and of the library sizes.
+struct GroupSums {
+  std::vector<double> counts;
+  double library = 0;
+  double cells = 0;
+};
+
+std::vector<GroupSums> sums_by_group(const GeneExpressionDataset& dataset) {
+  std::vector<GroupSums> groups(static_cast<std::size_t>(dataset.n_labels()),
+                                {std::vector<double>(static_cast<std::size_t>(dataset.nb_genes())), 0, 0});
+  const auto& library = std::get<std::vector<double>>(dataset.cell_attribute("library").values);
+  for (std::int64_t cell = 0; cell < dataset.nb_cells(); ++cell) {
+    GroupSums& group = groups[dataset.labels()[cell]];
+    group.library += library[cell];
+    group.cells += 1;
+    dataset.X().for_each_nonzero(cell, [&](std::int64_t gene, float count) { group.counts[gene] += count; });
+  }
+  return groups;
+}
+
+TEST(SyntheticZinb, MeansAreLibraryTimesScaleTimesWhatIsKept) {
+  const auto data = synthetic_zinb({.n_cells = 4000, .n_genes = 200, .total = 5000, .seed = 3});
+  const auto groups = sums_by_group(data.dataset);
+  ASSERT_EQ(groups.size(), 3U);
+  std::vector<double> deviations;
+  for (std::int64_t group = 0; group < 3; ++group) {
+    EXPECT_NEAR(groups[group].cells, 4000 / 3.0, 150);
+    for (std::int64_t gene = 0; gene < 200; ++gene) {
+      const double kept = 1 - data.zero_inflation[gene];
+      const double mean = groups[group].library / groups[group].cells * data.scale[group * 200 + gene];
+      // Of a count that is lost with probability 1 - kept: kept * (mean + mean^2 (1 / theta + 1 - kept)).
+      const double variance = kept * (mean + mean * mean * (1 / data.dispersion[gene] + 1 - kept));
+      const double expected = groups[group].library * data.scale[group * 200 + gene] * kept;
+      deviations.push_back((groups[group].counts[gene] - expected) / std::sqrt(variance * groups[group].cells));
+    }
+  }
+  const Moments moments = moments_of(deviations);
+  EXPECT_NEAR(moments.mean, 0, 0.12);
+  EXPECT_NEAR(moments.variance, 1, 0.25) << "library sizes add a little";
+}
+
+TEST(SyntheticZinb, FoldChangesOfTheCountsAreThoseStated) {
+  const auto data = synthetic_zinb({.n_cells = 4000,
+                                    .n_genes = 100,
+                                    .n_groups = 2,
+                                    .share_differential = 0.3,
+                                    .lfc_min = 1,
+                                    .lfc_max = 2,
+                                    .share_up = 1,
+                                    .total = 20000,
+                                    .dispersion = 100});
+  const auto groups = sums_by_group(data.dataset);
+  int differential = 0;
+  double shift = 0;
+  for (std::int64_t gene = 0; gene < 100; ++gene) {
+    const double stated = std::log2(data.scale[gene] / data.scale[100 + gene]);
+    const double found =
+        std::log2(groups[0].counts[gene] / groups[0].library) - std::log2(groups[1].counts[gene] / groups[1].library);
+    EXPECT_NEAR(found, stated, 0.15) << gene;
+    const double lfc = data.lfc[gene];
+    differential += lfc != 0;
+    EXPECT_TRUE(lfc == 0 || (lfc >= 1 && lfc <= 2)) << "all up";
+    if (gene == 0) shift = stated - (lfc - data.lfc[100]);
+    EXPECT_NEAR(stated, lfc - data.lfc[100 + gene] + shift, 1e-9) << "but for what is common to all genes";
+  }
+  EXPECT_EQ(differential, 30);
+  EXPECT_NEAR(std::accumulate(data.scale.begin(), data.scale.begin() + 100, 0.0), 1, 1e-12);
+}
+
+TEST(SyntheticZinb, DispersionInflationAndLibraryAreThoseStated) {
+  const auto data = synthetic_zinb({.n_cells = 20000,
+                                    .n_genes = 4,
+                                    .n_groups = 1,
+                                    .share_differential = 0,
+                                    .expression_spread = 0,
+                                    .total = 40,
+                                    .library_spread = 0,
+                                    .dispersion = 1.5,
+                                    .zero_inflation = 0.2});
+  const auto counts = dense_of(data.dataset.X());
+  for (std::size_t gene = 0; gene < 4; ++gene) {
+    std::vector<float> of_gene;
+    for (std::size_t at = gene; at < counts.size(); at += 4) of_gene.push_back(counts[at]);
+    const Moments moments = moments_of(of_gene);
+    const double lost = data.zero_inflation[gene];
+    EXPECT_LT(lost, 0.4);
+    EXPECT_NEAR(moments.mean, 10 * (1 - lost), 0.35);
+    EXPECT_NEAR(moments.share_of_zeros, lost + (1 - lost) * std::pow(1.5 / 11.5, 1.5), 0.015);
+    EXPECT_NEAR(moments.variance, (1 - lost) * (10 + 100 / 1.5 + 100 * lost), 5);
+  }
+  const auto spread = synthetic_zinb({.n_cells = 3000, .n_genes = 10, .total = 300, .library_spread = 0.5});
+  std::vector<double> log_library;
+  for (const double library : std::get<std::vector<double>>(spread.dataset.cell_attribute("library").values)) {
+    log_library.push_back(std::log(library));
+  }
+  EXPECT_NEAR(moments_of(log_library).mean, std::log(300), 0.03);
+  EXPECT_NEAR(std::sqrt(moments_of(log_library).variance), 0.5, 0.03);
+}
+
+TEST(SyntheticZinb, BatchesChangeGenesTheSameWayInAllGroups) {
+  const SyntheticZinbOptions options{.n_cells = 6000,
+                                     .n_genes = 40,
+                                     .n_groups = 2,
+                                     .n_batches = 2,
+                                     .batch_effect = 0.7,
+                                     .total = 20000,
+                                     .dispersion = 1000};
+  const auto data = synthetic_zinb(options);
+  std::vector<GroupSums> sums(4, {std::vector<double>(40), 0, 0});
+  for (std::int64_t cell = 0; cell < 6000; ++cell) {
+    GroupSums& group = sums[2 * data.dataset.labels()[cell] + data.dataset.batch_indices()[cell]];
+    data.dataset.X().for_each_nonzero(cell, [&](std::int64_t gene, float count) { group.counts[gene] += count; });
+  }
+  const auto effect = [&](std::int64_t group, std::int64_t gene) {
+    return std::log(sums[2 * group + 1].counts[gene] / sums[2 * group].counts[gene]);
+  };
+  std::vector<double> effects;
+  std::vector<double> differences;
+  for (std::int64_t gene = 0; gene < 40; ++gene) {
+    effects.push_back(effect(0, gene));
+    differences.push_back(effect(0, gene) - effect(1, gene));
+  }
+  EXPECT_NEAR(std::sqrt(moments_of(effects).variance), 0.7, 0.2);
+  EXPECT_LT(std::sqrt(moments_of(differences).variance), 0.1);
+}
+
+TEST(SyntheticZinb, TheTruthIsPartOfTheDataSet) {
+  const auto data = synthetic_zinb({.n_cells = 50, .n_genes = 20, .n_groups = 2, .zero_inflation = 0});
+  const auto attribute = [&](const char* name) {
+    return std::get<std::vector<double>>(data.dataset.gene_attribute(name).values);
+  };
+  EXPECT_EQ(attribute("lfc_group_1"), std::vector<double>(data.lfc.begin() + 20, data.lfc.end()));
+  EXPECT_EQ(attribute("scale_group_0"), std::vector<double>(data.scale.begin(), data.scale.begin() + 20));
+  EXPECT_EQ(attribute("dispersion"), data.dispersion);
+  EXPECT_EQ(attribute("zero_inflation"), std::vector<double>(20, 0.0));
+  EXPECT_EQ(data.dataset.cell_types().at(1), "group_1");
+}
+
+TEST(SyntheticZinb, GivesTheSameBitsForAnyNumberOfThreadsAndOthersForAnotherSeed) {
+  const SyntheticZinbOptions options{.n_cells = 9000, .n_genes = 30, .n_batches = 2, .seed = 11};
+  const int threads_before = settings().n_threads;
+  settings().n_threads = 1;
+  const auto one = synthetic_zinb(options);
+  settings().n_threads = 3;
+  const auto three = synthetic_zinb(options);
+  settings().n_threads = threads_before;
+  EXPECT_EQ(dense_of(one.dataset.X()), dense_of(three.dataset.X()));
+  EXPECT_EQ(one.dataset.labels(), three.dataset.labels());
+  EXPECT_EQ(one.lfc, three.lfc);
+  const auto other = synthetic_zinb({.n_cells = 9000, .n_genes = 30, .n_batches = 2, .seed = 12});
+  EXPECT_NE(dense_of(one.dataset.X()), dense_of(other.dataset.X()));
+  EXPECT_NE(one.lfc, other.lfc);
+}
+
+TEST(SyntheticZinb, RefusesWhatMakesNoSense) {
+  EXPECT_THROW(synthetic_zinb({.n_cells = 0}), InputError);
+  EXPECT_THROW(synthetic_zinb({.n_groups = 0}), InputError);
+  EXPECT_THROW(synthetic_zinb({.share_differential = 1.1}), InputError);
+  EXPECT_THROW(synthetic_zinb({.lfc_min = 2, .lfc_max = 1}), InputError);
+  EXPECT_THROW(synthetic_zinb({.share_up = -0.1}), InputError);
+  EXPECT_THROW(synthetic_zinb({.total = std::nan("")}), InputError);
+  EXPECT_THROW(synthetic_zinb({.dispersion = 0}), InputError);
+  EXPECT_THROW(synthetic_zinb({.zero_inflation = 0.6}), InputError);
+  const auto extreme = synthetic_zinb({.n_cells = 20,
+                                       .n_genes = 20,
+                                       .share_differential = 1,
+                                       .lfc_max = 30,
+                                       .expression_spread = 10,
+                                       .total = 1e9,
+                                       .library_spread = 10,
+                                       .dispersion = 1e-3,
+                                       .zero_inflation = 0.5});
+  for (const float count : dense_of(extreme.dataset.X())) EXPECT_TRUE(count >= 0 && count < 2e7F);
+}
+
 }  // namespace
 }  // namespace scvi

@@ -88,4 +88,47 @@ struct SyntheticCountsOptions {
 /// log-normal library sizes. Labels are the clusters. The same bits for any number of threads.
 GeneExpressionDataset synthetic_counts_like(const SyntheticCountsOptions& options = {});
 
+/// Groups of cells that differ in known genes by known fold changes, for measuring differential expression. Every
+/// gene has an expression that all groups share (log-normal); each group changes genes of its own choice.
+struct SyntheticZinbOptions {
+  std::int64_t n_cells = 3000;
+  std::int64_t n_genes = 1000;
+  std::int64_t n_groups = 3;  ///< every cell draws its group and its batch, all as probable
+  std::int64_t n_batches = 1;
+  double share_differential = 0.2;  ///< part of the genes that each group changes (rounded), in [0, 1]
+  double lfc_min = 0.5;             ///< size of the log2 fold changes, uniform from here...
+  double lfc_max = 3.0;             ///< ...to here
+  double share_up = 0.5;            ///< probability that a change is an increase, in [0, 1]
+  double expression_spread = 1.2;   ///< standard deviation of the log of the shared expression of genes
+  /// Standard deviation of the log of the factor that each batch but the first puts on each gene.
+  double batch_effect = 0.0;
+  double total = 2000.0;         ///< median of the expected total count of a cell (before technical zeros)
+  double library_spread = 0.3;   ///< standard deviation of its log
+  double dispersion = 2.0;       ///< median over genes of theta: the variance of a count is mean + mean^2 / theta
+  double dispersion_spread = 0;  ///< standard deviation of the log of theta over genes
+  /// Mean over genes of the probability that a count is lost (a technical zero), in [0, 0.5]; each gene draws its own
+  /// uniformly from 0 to twice that.
+  double zero_inflation = 0.1;
+  std::uint64_t seed = settings().seed;
+};
+
+/// A synthetic data set with its truth. Rows of matrices are groups: (n_groups, n_genes), row-major.
+struct SyntheticZinbData {
+  GeneExpressionDataset dataset{};
+  /// log2 fold change against the shared expression, 0 where the group does not change the gene.
+  std::vector<double> lfc{};
+  /// Expected part of the counts of a cell, what scVI calls scale: the shared expression times 2^lfc, divided by its
+  /// sum over genes. Where a group changes many genes upwards, its other genes are a smaller part of the cell. In
+  /// another batch than the first all genes take their factors and the whole is divided by its sum again.
+  std::vector<double> scale{};
+  std::vector<double> dispersion{};      ///< theta of each gene
+  std::vector<double> zero_inflation{};  ///< probability of a technical zero for each gene
+};
+
+/// Counts are zero-inflated negative binomial with mean library * scale. Labels are the groups. The data set holds
+/// the truth, too: gene attributes lfc_GROUP, scale_GROUP, dispersion and zero_inflation, and the cell attribute
+/// library, the expected total count. The same bits for any number of threads.
+/// @throws InputError for a size below 1 or a number out of range
+SyntheticZinbData synthetic_zinb(const SyntheticZinbOptions& options = {});
+
 }  // namespace scvi
