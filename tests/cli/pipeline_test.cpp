@@ -220,7 +220,7 @@ TEST(Pipeline, ScoresAreTheSameForTheSameSeedAndAnyNumberOfThreads) {
 TEST(Simulate, EveryKindIsReadableAndReproducible) {
   const TemporaryDirectory folder;
   const RunOptions in{.folder = folder.path()};
-  for (const std::string kind : {"corr", "zi", "plain", "large"}) {
+  for (const std::string kind : {"corr", "zi", "plain", "large", "zinb"}) {
     SCOPED_TRACE(kind);
     const auto simulate = [&](const std::string& name, const std::string& seed) {
       run_ok({"simulate", name, "--kind", kind, "--seed", seed, "--cells", "500", "--genes", "40", "--force"}, in);
@@ -233,6 +233,26 @@ TEST(Simulate, EveryKindIsReadableAndReproducible) {
     EXPECT_TRUE(holds(described.out, "batch: ")) << described.out;
     EXPECT_FALSE(holds(described.out, "NOT ")) << described.out;
   }
+}
+
+TEST(Simulate, FoldChangesAreWrittenWithTheGenes) {
+  const TemporaryDirectory folder;
+  const RunOptions in{.folder = folder.path()};
+  run_ok({"simulate", "a.h5ad", "--kind",         "zinb", "--cells",   "60", "--genes",   "50",
+          "--groups", "2",      "--differential", "0.1",  "--lfc-min", "1",  "--lfc-max", "2",
+          "--up",     "1",      "--batches",      "2",    "--total",   "500"},
+         in);
+  const io::H5adFile file(folder.path("a.h5ad"));
+  const io::Frame& var = file.var();
+  ASSERT_NE(var.find("lfc_group_1"), nullptr);
+  int changed = 0;
+  for (const double lfc : std::get<std::vector<double>>(var.find("lfc_group_1")->values)) {
+    changed += lfc != 0;
+    EXPECT_TRUE(lfc == 0 || (lfc >= 1 && lfc <= 2)) << lfc;
+  }
+  EXPECT_EQ(changed, 5);
+  EXPECT_NE(var.find("scale_group_0"), nullptr);
+  expect_error(run({"simulate", "b.h5ad", "--kind", "zinb", "--differential", "2"}, in), {"share_differential", "2"});
 }
 
 }  // namespace
