@@ -10,10 +10,13 @@ slope of the estimated changes on the true ones, and for each stated false disco
 which part of them is false, and which part of the true ones is found. Then, over all seeds, how many genes have a probability (change mode) in each
 range and which part of them is true: a calibrated probability is that part.
 
---scvi runs the reference on the same data (see bench/reference_de.py); its answers stay in FOLDER of --work. Genes are
-called by the rule of `scvi de --fdr` for it, too, which it does not have. Wilcoxon's rank-sum test is that of log(1 +
-10,000 count / total), with Benjamini and Hochberg's rates; it asks for any change, so its false calls are also counted
-as such where the drawn changes of both groups are equal (`false (no change)`).
+--scvi runs the reference on the same data (see bench/reference_de.py). Genes are called by the rule of `scvi de --fdr`
+for it, too, which it does not have; rows `each` call the genes with a probability of at least 1 - X instead. With
+--trainings N there are also rows for the mean of the probabilities (and changes) of N trainings of ours with other
+seeds. FOLDER of --work keeps trained models and the reference's answers, and what is there is not computed again.
+Wilcoxon's rank-sum test is that of log(1 +
+10,000 count / total), with Benjamini and Hochberg's rates; it asks for any change, so calls are also counted
+as false where the drawn changes of both groups are equal (`false (no change)`).
 Needs Python with h5py, numpy and scipy. Folders as in bench/fidelity.py.
 """
 import argparse
@@ -87,12 +90,26 @@ def batch_options(case):
 
 
 def our_tables(arguments, case, seed, path, data):
+    """By the name of the variant; of the first training, then of the mean of all."""
+    trainings = [tables_of_training(arguments, case, seed, path, data, training)
+                 for training in range(arguments.trainings)]
+    tables = {"ours, " + name: table for name, table in trainings[0].items()}
+    if len(trainings) > 1:
+        name = "three-way (default)"
+        columns = ["proba_de", "lfc_median"]
+        tables["ours, %s, mean of %d trainings" % (name, len(trainings))] = {
+            column: sum(tables[name][column] for tables in trainings) / len(trainings) for column in columns}
+    return tables
+
+
+def tables_of_training(arguments, case, seed, path, data, training):
     import numpy as np
 
-    run = os.path.join(arguments.work, "run_%s_%d" % (case, seed))
+    run = os.path.join(arguments.work, "run_%s_%d" % (case, seed) + ("_%d" % training if training else ""))
     common = ["--threads", str(arguments.threads), "--no-progress", "--verbosity", "error", "--force"]
-    subprocess.run([SCVI, "train", path, "--output", run, "--seed", str(seed), "--train-size", "0.9"] + TRAINING +
-                   batch_options(case) + common, check=True)
+    if not os.path.exists(run):
+        subprocess.run([SCVI, "train", path, "--output", run, "--seed", str(seed + 1000 * training), "--train-size",
+                        "0.9"] + TRAINING + batch_options(case) + common, check=True)
     tables = {}
     for name, options in VARIANTS.items():
         table = os.path.join(arguments.work, "table.tsv")
@@ -101,7 +118,7 @@ def our_tables(arguments, case, seed, path, data):
                         ",".join(map(str, TARGETS))] + options + common, check=True)
         with open(table) as file:
             rows = {row["gene"]: row for row in csv.DictReader(file, delimiter="\t")}
-        tables["ours, " + name] = {
+        tables[name] = {
             column: np.array([float({"True": 1, "False": 0}.get(rows[gene][column], rows[gene][column]))
                               for gene in data.genes])
             for column in next(iter(rows.values())) if column.startswith(("proba", "bayes", "scale", "lfc", "is_de"))}
@@ -220,6 +237,10 @@ def run(arguments, case):
             tables.update(reference_tables(arguments, case, seed, path, data))
         for name, table in tables.items():
             results.setdefault(name, []).append(judge_table(table, data, arguments.delta))
+            if "proba_de" in table:
+                truth = abs(data.lfc) > arguments.delta
+                calls = {target: table["proba_de"] >= 1 - target for target in TARGETS}
+                results.setdefault(name + ", each", []).append(judge_calls(calls, data, truth))
         results.setdefault("Wilcoxon", []).append(judge_wilcoxon(data, arguments.delta))
         print("# %s seed %d: %d of %d genes change by more than %g" % (
             case, seed, (abs(data.lfc) > arguments.delta).sum(), len(data.genes), arguments.delta), flush=True)
@@ -237,8 +258,8 @@ def report(case, results):
         "stated %g: called; false; false (no change); found" % target for target in TARGETS) + " |")
     print("|---|---|---|---|" + "---|" * len(TARGETS))
     for name, runs in results.items():
-        cells = ["%d" % len(runs), mean_of([run["ap"] for run in runs], "%.3f"),
-                 ", ".join(mean_of([run.get(key) for run in runs], "%.2f") for key in ("r", "slope"))]
+        cells = ["%d" % len(runs), mean_of([run.get("ap") for run in runs], "%.3f"),
+                 ", ".join(mean_of([run.get(key) for run in runs], "%.2f") for key in ("r", "slope")).replace("-, -", "-")]
         for target in TARGETS:
             at = [run["%g" % target] for run in runs if "%g" % target in run]
             cells.append("; ".join(mean_of([judged[key] for judged in at], form) for key, form in (
@@ -260,6 +281,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--scvi", help="folder with the package scvi of version 0.6.3")
     parser.add_argument("--reference-seeds", type=int, default=2, help="seeds that the reference is trained for")
+    parser.add_argument("--trainings", type=int, default=1, help="trainings of ours to take the mean of, too")
     parser.add_argument("--delta", type=float, default=0.5)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--work", help="keep data, runs and the reference's answers in this folder")
