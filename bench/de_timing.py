@@ -69,7 +69,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cells", default="25000,50000,100000")
     parser.add_argument("--genes", type=int, default=2000)
-    parser.add_argument("--memory", default="150M", help="for the runs with counts on disk")
+    parser.add_argument("--memory", default="600M", help="for the runs with counts on disk")
     parser.add_argument("--scvi", help="folder with the package scvi of version 0.6.3")
     parser.add_argument("--reference-cells", default="10000,25000,50000")
     parser.add_argument("--repeats", type=int, default=3)

@@ -1,6 +1,7 @@
 #include "scvi/posterior/bayes_factors.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <iterator>
 #include <map>
@@ -43,19 +44,104 @@ double log_odds(double proba) {
   return std::log(proba + kEpsilon) - std::log(1.0 - proba + kEpsilon);
 }
 
+/// Sums and extremes are taken in so many lanes, which the compiler can keep in registers.
+constexpr std::size_t kLanes = 8;
+
+/// The sum of f(0), f(1), ... f(n - 1) in a fixed order.
+template <class F>
+double sum_of(std::size_t n, F f) {
+  std::array<double, kLanes> sums{};
+  std::size_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    for (std::size_t lane = 0; lane < kLanes; ++lane) sums[lane] += f(i + lane);
+  }
+  for (; i < n; ++i) sums[i % kLanes] += f(i);
+  return std::accumulate(sums.begin(), sums.end(), 0.0);
+}
+
 double mean_of(std::span<const float> scales, std::span<const std::int64_t> samples) {
-  double sum = 0;
-  for (const std::int64_t sample : samples) sum += scales[sample];
-  return sum / static_cast<double>(samples.size());
+  return sum_of(samples.size(), [&](std::size_t i) { return static_cast<double>(scales[samples[i]]); }) /
+         static_cast<double>(samples.size());
+}
+
+/// The least and the largest, in any order of values that are no NaN.
+std::pair<float, float> extremes_of(std::span<const float> values) {
+  std::array<float, kLanes> least;
+  std::array<float, kLanes> largest;
+  least.fill(values.front());
+  largest.fill(values.front());
+  const auto take = [&](std::size_t lane, float value) {
+    least[lane] = value < least[lane] ? value : least[lane];
+    largest[lane] = value > largest[lane] ? value : largest[lane];
+  };
+  std::size_t i = 0;
+  for (; i + kLanes <= values.size(); i += kLanes) {
+    for (std::size_t lane = 0; lane < kLanes; ++lane) take(lane, values[i + lane]);
+  }
+  for (; i < values.size(); ++i) take(i % kLanes, values[i]);
+  return {*std::min_element(least.begin(), least.end()), *std::max_element(largest.begin(), largest.end())};
 }
 
 /// The middle value, or the mean of the middle two. Moves the values about.
-double median_of(std::vector<float>& values) {
+double median_by_selection(std::vector<float>& values) {
   const auto middle = values.begin() + std::ssize(values) / 2;
   std::nth_element(values.begin(), middle, values.end());
   if (values.size() % 2 == 1) return *middle;
   return (static_cast<double>(*std::max_element(values.begin(), middle)) + *middle) / 2;
 }
+
+/// The same of values from `least` to `largest`. Most are only counted: equal steps from one to the other hold few
+/// values each, and the middle ones are looked for in the one or two steps that they lie in.
+class MedianFinder {
+ public:
+  double median_of(std::vector<float>& values, float least, float largest) {
+    const float steps_per_unit = static_cast<float>(kSteps - 1) / (largest - least);
+    if (values.size() < kSteps || !std::isnormal(steps_per_unit)) return median_by_selection(values);
+    count(values, least, steps_per_unit);
+    const std::size_t upper_rank = values.size() / 2;
+    const std::size_t lower_rank = values.size() % 2 == 1 ? upper_rank : upper_rank - 1;
+    const auto [first, below_first] = step_of_rank(lower_rank);
+    const std::size_t last = step_of_rank(upper_rank).first;
+    candidates_.clear();
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      if (step_of_value_[i] >= first && step_of_value_[i] <= last) candidates_.push_back(values[i]);
+    }
+    std::sort(candidates_.begin(), candidates_.end());
+    return (static_cast<double>(candidates_[lower_rank - below_first]) + candidates_[upper_rank - below_first]) / 2;
+  }
+
+ private:
+  static constexpr std::size_t kSteps = 1024;
+
+  void count(std::span<const float> values, float least, float steps_per_unit) {
+    counts_.fill(0);
+    step_of_value_.resize(values.size());
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      // Rounding may lead one step too far, but never out of order.
+      const auto step = static_cast<std::uint16_t>(static_cast<int>((values[i] - least) * steps_per_unit));
+      step_of_value_[i] = step;
+      ++counts_[step];
+    }
+  }
+
+  /// The step that holds the value with so many below it, and how many values lie in the steps before.
+  std::pair<std::size_t, std::size_t> step_of_rank(std::size_t rank) const {
+    std::size_t below = 0;
+    std::size_t step = 0;
+    while (below + counts_[step] <= rank) below += counts_[step++];
+    return {step, below};
+  }
+
+  std::array<std::uint32_t, kSteps + 1> counts_{};
+  std::vector<std::uint16_t> step_of_value_;
+  std::vector<float> candidates_;
+};
+
+/// What is kept from one gene to the next, by each thread.
+struct Scratch {
+  std::vector<float> change;
+  MedianFinder median;
+};
 
 /// Computes one gene after the other for one comparison.
 class Tester {
@@ -66,7 +152,7 @@ class Tester {
     reserve();
   }
 
-  void test(std::int64_t gene, std::vector<float>& change) const {
+  void test(std::int64_t gene, Scratch& scratch) const {
     const std::span<const float> scales = scales_.gene(gene);
     result_.scale1[gene] = mean_of(scales, group1_.samples);
     result_.scale2[gene] = mean_of(scales, group2_.samples);
@@ -74,11 +160,11 @@ class Tester {
     if (options_.mode == DifferentialMode::vanilla) {
       votes = static_cast<double>(larger_in_first(scales));
     } else {
-      compute_change(scales, change);
-      const Votes of_change = vote(change);
+      compute_change(scales, scratch.change);
+      const Votes of_change = vote(scratch.change);
       votes = static_cast<double>(options_.test == ChangeTest::two_sided ? of_change.up + of_change.down
                                                                          : std::max(of_change.up, of_change.down));
-      describe(gene, change);
+      describe(gene, scratch);
     }
     result_.proba[gene] = votes / static_cast<double>(n_pairs());
     result_.bayes_factor[gene] = log_odds(result_.proba[gene]);
@@ -123,10 +209,21 @@ class Tester {
   }
 
   Votes vote(std::span<const float> change) const {
-    Votes votes;
+    if (options_.m1_domain_fn) return vote_by_domain(change);
     const auto delta = static_cast<float>(options_.delta);
+    std::uint32_t up = 0;
+    std::uint32_t down = 0;
     for (const float value : change) {
-      const bool matters = options_.m1_domain_fn ? options_.m1_domain_fn(value) : std::abs(value) >= delta;
+      up += static_cast<std::uint32_t>(value >= delta) & static_cast<std::uint32_t>(value > 0);
+      down += static_cast<std::uint32_t>(value <= -delta) & static_cast<std::uint32_t>(value <= 0);
+    }
+    return {up, down};
+  }
+
+  Votes vote_by_domain(std::span<const float> change) const {
+    Votes votes;
+    for (const float value : change) {
+      const bool matters = options_.m1_domain_fn(value);
       votes.up += matters && value > 0;
       votes.down += matters && !(value > 0);
     }
@@ -134,26 +231,26 @@ class Tester {
   }
 
   /// Leaves the changes in another order.
-  void describe(std::int64_t gene, std::vector<float>& change) const {
+  void describe(std::int64_t gene, Scratch& scratch) const {
+    std::vector<float>& change = scratch.change;
     ChangeStatistics& to = result_.change;
     const auto n = static_cast<double>(change.size());
-    const double mean = std::accumulate(change.begin(), change.end(), 0.0) / n;
-    double squares = 0;
-    for (const float value : change) squares += (value - mean) * (value - mean);
-    const auto [least, largest] = std::minmax_element(change.begin(), change.end());
+    const double mean = sum_of(change.size(), [&](std::size_t i) { return static_cast<double>(change[i]); }) / n;
     to.mean[gene] = mean;
-    to.std[gene] = std::sqrt(squares / n);
-    to.min[gene] = *least;
-    to.max[gene] = *largest;
+    to.std[gene] =
+        std::sqrt(sum_of(change.size(), [&](std::size_t i) { return (change[i] - mean) * (change[i] - mean); }) / n);
     // Not a number is in no order, which sorting relies on.
     if (std::isnan(mean) && std::any_of(change.begin(), change.end(), [](float x) { return std::isnan(x); })) {
       return describe_unordered(gene);
     }
+    const auto [least, largest] = extremes_of(change);
+    to.min[gene] = least;
+    to.max[gene] = largest;
     if (!to.intervals.empty()) std::sort(change.begin(), change.end());
     for (CredibleIntervals& interval : to.intervals) {
       std::tie(interval.lower[gene], interval.upper[gene]) = credible_interval(change, interval.level);
     }
-    to.median[gene] = median_of(change);
+    to.median[gene] = scratch.median.median_of(change, least, largest);
   }
 
   void describe_unordered(std::int64_t gene) const {
@@ -297,8 +394,8 @@ BayesFactors bayes_factors(const ScaleSamples& scales, const GroupSamples& group
   const Tester tester(scales, group1, group2, pairs, options, result);
   parallel_for(scales.n_genes, kGenesPerChunk, [&](std::int64_t begin, std::int64_t end) {
     throw_if_interrupted();
-    std::vector<float> change;
-    for (std::int64_t gene = begin; gene < end; ++gene) tester.test(gene, change);
+    Scratch scratch;
+    for (std::int64_t gene = begin; gene < end; ++gene) tester.test(gene, scratch);
   });
   return result;
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "scvi/core/error.hpp"
 #include "scvi/core/random.hpp"
@@ -118,6 +119,66 @@ TEST(BayesFactors, TakeTheUsersFunctions) {
   const BayesFactors factors = groups.factors(options);
   EXPECT_NEAR(factors.change.mean[0], 13, 1e-6);
   EXPECT_DOUBLE_EQ(factors.proba[0], 0.5);
+}
+
+/// The change of each gene is the list given.
+TwoGroups groups_with_changes(const std::vector<std::vector<float>>& changes) {
+  std::vector<std::vector<float>> genes = changes;
+  for (std::vector<float>& gene : genes) gene.resize(2 * gene.size(), 0.0F);
+  return two_groups(genes);
+}
+
+TEST(BayesFactors, DescribeManySamplesExactly) {
+  RandomStream random(5, "changes");
+  for (const std::size_t n : {1024U, 1999U, 5000U}) {
+    std::vector<std::vector<float>> changes(6, std::vector<float>(n));
+    for (std::size_t i = 0; i < n; ++i) {
+      const auto z = static_cast<float>(random.standard_normal());
+      changes[0][i] = z;
+      changes[1][i] = std::round(z);                         // many are equal
+      changes[2][i] = i == 7 ? 1e6F : z;                     // nearly all in one step
+      changes[3][i] = i % 2 == 0 ? -1.0F : 1.0F;             // the middle two far apart
+      changes[4][i] = 2.5F;                                  // all equal
+      changes[5][i] = static_cast<float>(std::exp(20 * z));  // over many orders of magnitude
+    }
+    HypothesisOptions options = change_mode();
+    options.change = Change::shift;
+    const ChangeStatistics found = groups_with_changes(changes).factors(options).change;
+    for (std::size_t gene = 0; gene < changes.size(); ++gene) {
+      std::vector<float> sorted = changes[gene];
+      std::sort(sorted.begin(), sorted.end());
+      const double median = (static_cast<double>(sorted[(n - 1) / 2]) + sorted[n / 2]) / 2;
+      EXPECT_EQ(found.median[gene], median) << n << " samples, gene " << gene;
+      EXPECT_EQ(found.min[gene], sorted.front());
+      EXPECT_EQ(found.max[gene], sorted.back());
+      double mean = 0;
+      for (const float value : sorted) mean += value / static_cast<double>(n);
+      EXPECT_NEAR(found.mean[gene], mean, 1e-9 * std::max(1.0, std::abs(mean)));
+    }
+  }
+}
+
+TEST(BayesFactors, OfInfiniteChangesKeepTheirOrder) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  std::vector<float> changes(3000, 1.0F);
+  std::fill_n(changes.begin(), 1000, kInfinity);
+  std::fill_n(changes.begin() + 1000, 500, 2.0F);
+  HypothesisOptions options = change_mode();
+  options.change = Change::shift;
+  const ChangeStatistics found = groups_with_changes({changes}).factors(options).change;
+  EXPECT_EQ(found.median[0], 1.5);
+  EXPECT_EQ(found.min[0], 1);
+  EXPECT_EQ(found.max[0], kInfinity);
+  changes.front() = 3e38F;
+  std::replace(changes.begin(), changes.end(), kInfinity, -3e38F);
+  EXPECT_EQ(groups_with_changes({changes}).factors(options).change.median[0], 1.0) << "a range that overflows";
+}
+
+TEST(BayesFactors, OfADeltaOfZeroCountNoChangeOnce) {
+  HypothesisOptions options = change_mode();
+  options.change = Change::shift;
+  options.delta = 0;
+  EXPECT_EQ(groups_with_changes({{0, 0, 1, -1}}).factors(options).proba[0], 1);
 }
 
 TEST(BayesFactors, OfSwappedGroupsAreMirrored) {
