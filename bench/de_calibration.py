@@ -7,8 +7,8 @@ For every case and seed: counts with known fold changes (`scvi simulate`), a mod
 against the second. Changes are log2 quotients of scales; true are those of more than --delta. Printed, as means over
 seeds: the area under the precision-recall curve (average precision; equal scores stand together), the correlation and
 slope of the estimated changes on the true ones, and for each stated false discovery rate how many genes are called,
-which part of them is false, and which part of the true ones is found. Then, over all seeds, how many genes have a probability (change mode) in each
-range and which part of them is true: a calibrated probability is that part.
+which part of them is false, and which part of the true ones is found. Then, over all seeds, how many genes have a probability (change mode) in each range
+and which part of them is true: a calibrated probability is that part.
 
 --scvi runs the reference on the same data (see bench/reference_de.py). Genes are called by the rule of `scvi de --fdr`
 for it, too, which it does not have; rows `each` call the genes with a probability of at least 1 - X instead. With
@@ -138,7 +138,7 @@ def reference_tables(arguments, case, seed, path, data):
     with np.load(answers) as file:
         assert list(file["genes"]) == data.genes
         for name in file.files:
-            if name != "genes":
+            if "/" in name:
                 _, mode, column = name.split("/")
                 tables.setdefault("scVI 0.6.3, " + mode, {})[column] = file[name]
     return tables
@@ -258,8 +258,8 @@ def report(case, results):
         "stated %g: called; false; false (no change); found" % target for target in TARGETS) + " |")
     print("|---|---|---|---|" + "---|" * len(TARGETS))
     for name, runs in results.items():
-        cells = ["%d" % len(runs), mean_of([run.get("ap") for run in runs], "%.3f"),
-                 ", ".join(mean_of([run.get(key) for run in runs], "%.2f") for key in ("r", "slope")).replace("-, -", "-")]
+        changes = ", ".join(mean_of([run.get(key) for run in runs], "%.2f") for key in ("r", "slope"))
+        cells = ["%d" % len(runs), mean_of([run.get("ap") for run in runs], "%.3f"), changes.replace("-, -", "-")]
         for target in TARGETS:
             at = [run["%g" % target] for run in runs if "%g" % target in run]
             cells.append("; ".join(mean_of([judged[key] for judged in at], form) for key, form in (

@@ -5,10 +5,11 @@
 
 Counts are synthetic (`scvi simulate --kind large`: ten groups, two batches), the model is trained for one epoch, which
 changes no time. Ours is the whole command, reading and the table of every group included: processor and wall time,
-medians over repeats, and peak memory, with counts in memory and with --memory. Of the reference, whose package --scvi
-names, it is the call of one_vs_all_degenes() alone, for one, two and four groups (each against all other cells) at
---reference-cells; a line through them gives its cost of ten. Everything runs in turns, so that a machine that is busy
-with other things disturbs both.
+medians over repeats, and peak memory, with counts in memory and with --memory; `without samples` is the same with two
+samples for each group and batch, so what starting, reading and the statistics of the counts take. Of the reference,
+whose package --scvi names, it is the call of one_vs_all_degenes() alone, for the numbers of groups in
+--reference-groups (each against all other cells) at --reference-cells; a line through them gives its cost of ten. What
+it needs to start and read is told apart. Everything runs in turns, so that a machine that is busy with other things disturbs both.
 Needs Python with numpy; with --scvi also what the reference needs. SCVI_BIN as in bench/fidelity.py.
 """
 import argparse
@@ -54,15 +55,18 @@ def measure_reference(arguments, n_cells):
     import numpy as np
 
     answer = os.path.join(arguments.work, "reference.npz")
-    subprocess.run([sys.executable, os.path.join(HERE, "reference_de.py"), "--scvi", arguments.scvi,
-                    simulate(arguments, n_cells), answer, "--labels-key", "cell_type", "--batch-key", "batch",
-                    "--epochs", "1", "--one-vs-all", "--n-groups", "1,2,4", "--threads", str(arguments.threads)],
-                   check=True)
+    command = [sys.executable, os.path.join(HERE, "reference_de.py"), "--scvi", arguments.scvi,
+               simulate(arguments, n_cells), answer, "--labels-key", "cell_type", "--batch-key", "batch", "--epochs",
+               "1", "--one-vs-all", "--n-groups", arguments.reference_groups, "--threads", str(arguments.threads)]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True)  # its progress bars
+    if done.returncode != 0:
+        sys.exit("failed: %s\n%s" % (" ".join(command), done.stderr))
     with np.load(answer) as file:
         slope, start = np.polyfit(file["n_groups"], file["cpu"], 1)
         print("# reference, %d cells: %s groups took %s s of processor, %s s of wall, peak %.0f MB" % (
             n_cells, file["n_groups"], file["cpu"].round(2), file["wall"].round(2), file["peak_mb"]), flush=True)
-        return {"cpu": N_GROUPS * slope + start, "group": slope, "peak_mb": float(file["peak_mb"])}
+        return {"cpu": N_GROUPS * slope + start, "group": slope, "load": float(file["load_cpu"]),
+                "peak_mb": float(file["peak_mb"])}
 
 
 def main():
@@ -71,7 +75,8 @@ def main():
     parser.add_argument("--genes", type=int, default=2000)
     parser.add_argument("--memory", default="600M", help="for the runs with counts on disk")
     parser.add_argument("--scvi", help="folder with the package scvi of version 0.6.3")
-    parser.add_argument("--reference-cells", default="10000,25000,50000")
+    parser.add_argument("--reference-cells", default="10000,50000")
+    parser.add_argument("--reference-groups", default="1,2,4")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--work", help="keep data and model in this folder")
@@ -88,7 +93,8 @@ def measure(arguments):
     run = os.path.join(arguments.work, "run")
     subprocess.run([SCVI, "train", simulate(arguments, cells[0]), "--output", run, "--batch-key", "batch", "--epochs",
                     "1", "--train-size", "0.9"] + QUIET, check=True)
-    ways = {"counts in memory": [], "--memory " + arguments.memory: ["--memory", arguments.memory]}
+    ways = {"counts in memory": [], "without samples": ["--n-samples", "4"],
+            "--memory " + arguments.memory: ["--memory", arguments.memory]}
     ours, reference = {}, {}
     for _ in range(arguments.repeats):
         for n_cells in cells:
@@ -96,14 +102,15 @@ def measure(arguments):
                 ours.setdefault((n_cells, way), []).append(measure_ours(arguments, run, n_cells, options))
         for n_cells in reference_cells:
             reference.setdefault(n_cells, []).append(measure_reference(arguments, n_cells))
-    print("\n| %d groups, %d genes, %d thread%s; load %.1f | cpu, s | wall, s | peak memory, MB |\n|---|---|---|---|" % (
-        N_GROUPS, arguments.genes, arguments.threads, "s" * (arguments.threads > 1), os.getloadavg()[0]))
+    print("\n| %d groups, %d genes, --threads %d; load %.1f | cpu, s | wall, s | peak memory, MB |\n|---|---|---|---|" % (
+        N_GROUPS, arguments.genes, arguments.threads, os.getloadavg()[0]))
     for (n_cells, way), runs in ours.items():
         print("| ours, %d cells, %s | %.2f | %.2f | %.0f |" % (
             n_cells, way, *[statistics.median(run[key] for run in runs) for key in ("cpu", "wall", "peak_mb")]))
     for n_cells, runs in reference.items():
-        print("| scVI 0.6.3, %d cells, %d groups by the line | %.1f (%.2f a group) | | %.0f |" % (
-            n_cells, N_GROUPS, *[statistics.median(run[key] for run in runs) for key in ("cpu", "group", "peak_mb")]))
+        numbers = [statistics.median(run[key] for run in runs) for key in ("cpu", "group", "load", "peak_mb")]
+        print("| scVI 0.6.3, %d cells, %d groups by the line | %.1f (%.2f a group); start and reading %.1f | | %.0f |" %
+              (n_cells, N_GROUPS, *numbers))
 
 
 if __name__ == "__main__":

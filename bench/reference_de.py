@@ -9,7 +9,8 @@ bench/reference_steps.py). Model, training and statistics are its own, with its 
 
 --pairs compares groups of cells in both modes: OUT.npz holds `genes` and, for the pair I, `I/vanilla/COLUMN` and
 `I/change/COLUMN`, genes in the order of the model. --one-vs-all times one_vs_all_degenes() in change mode: `cpu` and
-`wall` in seconds for each number of groups in --n-groups, and `peak_mb` of the process.
+`wall` in seconds for each number of groups in --n-groups, `load_cpu` for the start and the reading before the training,
+and `peak_mb` of the process.
 """
 import argparse
 import logging
@@ -136,9 +137,10 @@ def main():
     scvi.set_seed(arguments.seed)
     torch.set_num_threads(arguments.threads)
     dataset, split = load(arguments)
+    load_cpu = time.process_time()
     posterior = train(arguments, dataset, split)
     answer = time_one_vs_all if arguments.one_vs_all else compare_pairs
-    np.savez_compressed(arguments.output, **answer(arguments, dataset, posterior))
+    np.savez_compressed(arguments.output, load_cpu=load_cpu, **answer(arguments, dataset, posterior))
 
 
 if __name__ == "__main__":
