@@ -3,12 +3,12 @@
 
     python bench/de_calibration.py [CASE ...] [--seeds 5] [--scvi FOLDER --reference-seeds 2] [--work FOLDER]
 
-For every case and seed: counts with known fold changes (`scvi simulate`), a model trained on them, and the first group
-against the second. Changes are log2 quotients of scales; true are those of more than --delta. Printed, as means over
-seeds: the area under the precision-recall curve (average precision; equal scores stand together), the correlation and
-slope of the estimated changes on the true ones, and for each stated false discovery rate how many genes are called,
-which part of them is false, and which part of the true ones is found. Then, over all seeds, how many genes have a probability (change mode) in each range
-and which part of them is true: a calibrated probability is that part.
+For every case and seed: counts with known fold changes (`scvi simulate`), a model trained on them, and the first
+group against the second. Changes are log2 quotients of scales; true are those of more than --delta. Printed, as means
+over seeds: the area under the precision-recall curve (average precision; equal scores stand together), the correlation
+and slope of the estimated changes on the true ones, and for each stated false discovery rate how many genes are called,
+which part of them is false, and which part of the true ones is found. Then, over all seeds, how many genes have a
+probability (change mode) in each range and which part of them is true: a calibrated probability is that part.
 
 --scvi runs the reference on the same data (see bench/reference_de.py). Genes are called by the rule of `scvi de --fdr`
 for it, too, which it does not have; rows `each` call the genes with a probability of at least 1 - X instead. With

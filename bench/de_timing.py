@@ -9,7 +9,8 @@ medians over repeats, and peak memory, with counts in memory and with --memory; 
 samples for each group and batch, so what starting, reading and the statistics of the counts take. Of the reference,
 whose package --scvi names, it is the call of one_vs_all_degenes() alone, for the numbers of groups in
 --reference-groups (each against all other cells) at --reference-cells; a line through them gives its cost of ten. What
-it needs to start and read is told apart. Everything runs in turns, so that a machine that is busy with other things disturbs both.
+it needs to start and read is told apart. Everything runs in turns, so that a machine that is busy with other things
+disturbs both.
 Needs Python with numpy; with --scvi also what the reference needs. SCVI_BIN as in bench/fidelity.py.
 """
 import argparse
