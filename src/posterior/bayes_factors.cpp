@@ -13,6 +13,7 @@
 #include "scvi/core/logging.hpp"
 #include "scvi/core/parallel.hpp"
 #include "scvi/core/text.hpp"
+#include "scvi/kernel/log2_values.hpp"
 
 namespace scvi {
 namespace {
@@ -140,6 +141,7 @@ class MedianFinder {
 /// What is kept from one gene to the next, by each thread.
 struct Scratch {
   std::vector<float> change;
+  std::vector<float> subtrahend;
   MedianFinder median;
 };
 
@@ -160,7 +162,7 @@ class Tester {
     if (options_.mode == DifferentialMode::vanilla) {
       votes = static_cast<double>(larger_in_first(scales));
     } else {
-      compute_change(scales, scratch.change);
+      compute_change(scales, scratch);
       const Votes of_change = vote(scratch.change);
       votes = static_cast<double>(options_.test == ChangeTest::two_sided ? of_change.up + of_change.down
                                                                          : std::max(of_change.up, of_change.down));
@@ -191,8 +193,10 @@ class Tester {
     return count;
   }
 
-  void compute_change(std::span<const float> scales, std::vector<float>& change) const {
+  void compute_change(std::span<const float> scales, Scratch& scratch) const {
+    std::vector<float>& change = scratch.change;
     change.resize(static_cast<std::size_t>(n_pairs()));
+    if (!options_.change_fn && options_.change == Change::log_fold) return compute_log_fold(scales, scratch);
     const auto pseudocount = static_cast<float>(options_.pseudocount);
     const auto fill = [&](auto of) {
       for (std::int64_t i = 0; i < n_pairs(); ++i) {
@@ -201,11 +205,23 @@ class Tester {
     };
     if (options_.change_fn) {
       fill([&](float x, float y) { return static_cast<float>(options_.change_fn(x, y)); });
-    } else if (options_.change == Change::shift) {
-      fill([](float x, float y) { return x - y; });
     } else {
-      fill([](float x, float y) { return std::log2(x) - std::log2(y); });
+      fill([](float x, float y) { return x - y; });
     }
+  }
+
+  void compute_log_fold(std::span<const float> scales, Scratch& scratch) const {
+    std::vector<float>& change = scratch.change;
+    std::vector<float>& other = scratch.subtrahend;
+    other.resize(change.size());
+    const auto pseudocount = static_cast<float>(options_.pseudocount);
+    for (std::int64_t i = 0; i < n_pairs(); ++i) {
+      change[i] = scales[pairs_.first[i]] + pseudocount;
+      other[i] = scales[pairs_.second[i]] + pseudocount;
+    }
+    kernel::log2_values(change.data(), n_pairs(), change.data());
+    kernel::log2_values(other.data(), n_pairs(), other.data());
+    for (std::size_t i = 0; i < change.size(); ++i) change[i] -= other[i];
   }
 
   Votes vote(std::span<const float> change) const {
