@@ -63,7 +63,8 @@ void add_common_words(const ReportCommand& command, Arguments& words) {
   if (!command.memory.empty()) words.insert(words.end(), {"--memory", command.memory});
   if (command.common.threads > 0) words.insert(words.end(), {"--threads", std::to_string(command.common.threads)});
   if (command.common.no_progress) words.emplace_back("--no-progress");
-  words.insert(words.end(), {"--verbosity", command.common.verbosity});
+  const std::string& verbosity = command.common.verbosity;
+  if (verbosity != CommonOptions().verbosity) words.insert(words.end(), {"--verbosity", verbosity});
 }
 
 /// Computes what is not there yet, into a folder that goes when the report is done.

@@ -32,6 +32,7 @@ constexpr const char* kFiles =
     "  run.json                    how it was called";
 
 constexpr const char* kNoColumn = "none";
+constexpr const char* kAnyDevice = "auto";
 
 struct RunCommand {
   std::vector<std::string> data;
@@ -50,7 +51,7 @@ struct RunCommand {
   std::string prepare_words, train_words, cluster_words, de_words;
   std::string memory;
   std::string seed = "0";
-  std::string device = "auto";
+  std::string device = kAnyDevice;
   bool resume = false;
   bool force = false;
   CommonOptions common;
@@ -215,11 +216,12 @@ class Analysis {
 
   Arguments common_words(Needs needs) const {
     const CommonOptions& common = command_.common;
-    Arguments words = {"--verbosity", common.verbosity};
+    Arguments words;
+    if (common.verbosity != CommonOptions().verbosity) append(words, {"--verbosity", common.verbosity});
     if (common.threads > 0) append(words, {"--threads", std::to_string(common.threads)});
     if (common.no_progress) words.emplace_back("--no-progress");
     if (needs == Needs::nothing) return words;
-    append(words, {"--device", command_.device});
+    if (command_.device != kAnyDevice) append(words, {"--device", command_.device});
     if (!command_.memory.empty()) append(words, {"--memory", command_.memory});
     return words;
   }
@@ -295,22 +297,13 @@ void Analysis::train() {
   const std::int64_t warmup = command_.epochs.empty() ? defaults.kl_warmup_epochs
                                                       : std::max<std::int64_t>(1, std::stoll(command_.epochs) / 4);
   const std::string patience = chosen(command_.patience, defaults.patience);
-  Arguments words = {"train",
-                     counts,
-                     "--output",
-                     model,
-                     "--n-top-genes",
-                     chosen(command_.n_top_genes, defaults.n_top_genes),
-                     "--gene-selection",
-                     command_.gene_selection,
-                     "--epochs",
-                     epochs,
-                     "--kl-warmup-epochs",
-                     chosen(command_.kl_warmup_epochs, warmup),
-                     "--train-size",
-                     "0.9",
-                     "--frequency",
-                     std::to_string(defaults.frequency)};
+  const std::string n_top_genes = chosen(command_.n_top_genes, defaults.n_top_genes);
+  Arguments words = {"train", counts, "--output", model, "--epochs", epochs};
+  append(words, {"--kl-warmup-epochs", chosen(command_.kl_warmup_epochs, warmup), "--train-size", "0.9"});
+  append(words, {"--frequency", std::to_string(defaults.frequency)});
+  if (n_top_genes != "0") {
+    append(words, {"--n-top-genes", n_top_genes, "--gene-selection", command_.gene_selection});
+  }
   if (record_.has_batches) append(words, {"--batch-key", "batch"});
   if (record_.has_labels) append(words, {"--labels-key", "cell_type"});
   if (patience != "0") append(words, {"--early-stopping", "elbo", "--save-best", "elbo", "--patience", patience});
@@ -336,7 +329,7 @@ void Analysis::draw(bool comparable) {
       Arguments all = {"plot"};
       append(all, words);
       append(all, {"--output", in(product)});
-      step("figure", all, product, "", Needs::nothing);
+      step("", all, product, "", Needs::nothing);
     }
   };
   const std::string cells = in("cells.h5ad");

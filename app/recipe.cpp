@@ -33,7 +33,7 @@ std::string command_line(const Arguments& words) {
 }
 
 void run_step(const std::string& title, const Arguments& words) {
-  log_info(title);
+  if (!title.empty()) log_info("== " + title);
   log_info("$ " + command_line(words));
   if (run_command(words) != 0) throw InputError({.problem = "did not succeed", .field = command_line(words)});
 }

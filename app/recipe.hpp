@@ -13,7 +13,8 @@ int run_command(const Arguments& words);
 /// The words as a line that a shell reads as the same words: "scvi train 'my cells.h5ad'".
 std::string command_line(const Arguments& words);
 
-/// Says what is done, then does it. @throws as the command does, InputError when it does not succeed
+/// Says what is done (a title, if any, and the command), then does it. @throws as the command does, InputError when
+/// it does not succeed
 void run_step(const std::string& title, const Arguments& words);
 
 /// Metrics that a model can be scored by, given what it was trained with.
