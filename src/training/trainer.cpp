@@ -33,14 +33,6 @@ std::string rounded(double value) {
   return buffer;
 }
 
-std::vector<std::pair<std::string, at::Tensor>> trainable(const Model& model) {
-  std::vector<std::pair<std::string, at::Tensor>> parameters;
-  for (const auto& [name, tensor] : named_state(model)) {
-    if (tensor.requires_grad()) parameters.emplace_back(name, tensor);
-  }
-  return parameters;
-}
-
 void check(const TrainerOptions& options, const Split& split) {
   const auto refuse = [](const char* field, const std::string& problem) {
     throw InputError({.problem = problem, .field = field});
@@ -122,6 +114,14 @@ void Trainer::make_early_stopping() {
                     .remedy = suggest(wanted.on, names)});
 }
 
+std::vector<std::pair<std::string, at::Tensor>> Trainer::trained_parameters() const {
+  std::vector<std::pair<std::string, at::Tensor>> parameters;
+  for (const auto& [name, tensor] : named_state(*model_)) {
+    if (tensor.requires_grad()) parameters.emplace_back(name, tensor);
+  }
+  return parameters;
+}
+
 void Trainer::begin(const TrainOptions& options) {
   train_options_ = options;
   if (options.n_epochs < 0) throw InputError({.problem = "cannot be negative", .field = "the number of epochs"});
@@ -132,7 +132,7 @@ void Trainer::begin(const TrainOptions& options) {
   buffers_ = BufferBackup(*model_);
   if (resumed_) return;
   optimizer_ = std::make_unique<Adam>(
-      trainable(*model_),
+      trained_parameters(),
       kernel::AdamSettings{.lr = options.lr, .eps = options.eps, .weight_decay = options_.weight_decay});
   progress_.epoch = 0;
   progress_.minibatch = 0;

@@ -7,8 +7,8 @@
 namespace scvi::testing {
 namespace {
 
-const std::vector<std::string> kCommands = {"info",  "convert", "prepare",   "datasets", "simulate", "plot",
-                                            "train", "embed",   "normalize", "evaluate", "cluster",  "de"};
+const std::vector<std::string> kCommands = {"info",  "convert",  "prepare",   "datasets", "simulate", "plot", "train",
+                                            "embed", "annotate", "normalize", "evaluate", "cluster",  "de"};
 
 TEST(Help, OfTheProgramNamesEveryCommand) {
   for (const std::string word : {"--help", "-h", "help"}) {

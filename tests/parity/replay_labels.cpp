@@ -47,12 +47,13 @@ TrainOptions train_options(const nlohmann::json& settings, const nlohmann::json&
 std::shared_ptr<CellClassifier> classifier_of(const GoldenCase& golden) {
   const auto& all = golden.hyperparameters();
   const auto& own = all.contains("model") ? all.at("model") : all;
-  CellClassifierOptions options{.classifier = {.n_hidden = own.at("n_hidden").get<std::int64_t>(),
-                                               .n_labels = own.at("n_labels").get<std::int64_t>(),
-                                               .n_layers = own.at("n_layers").get<std::int64_t>(),
-                                               .dropout_rate = own.at("dropout_rate").get<double>(),
-                                               .logits = own.at("logits").get<bool>()},
-                                .n_genes = golden.tensor("inputs/x").size(1)};
+  CellClassifierOptions options;
+  options.classifier.n_hidden = own.at("n_hidden").get<std::int64_t>();
+  options.classifier.n_labels = own.at("n_labels").get<std::int64_t>();
+  options.classifier.n_layers = own.at("n_layers").get<std::int64_t>();
+  options.classifier.dropout_rate = own.at("dropout_rate").get<double>();
+  options.classifier.logits = own.at("logits").get<bool>();
+  options.n_genes = golden.tensor("inputs/x").size(1);
   if (all.contains("sampling_model")) {
     const auto& below = all.at("sampling_model");
     options.sampling_model = make_model("VAE", {.n_input = options.n_genes},
@@ -192,7 +193,7 @@ class LabelCase {
   void replay_joint(bool train, double kl_weight, const std::string& name, const std::string& gradients) {
     begin(train);
     RecordedNoise noise = noise_of(golden_, "expected/joint");
-    const auto ratio = golden_.json_attribute("expected/joint", "classification_ratio").get<double>();
+    const auto ratio = golden_.file().attribute_number<double>("expected/joint", "classification_ratio");
     const MiniBatch labelled = rows_of(batch_, golden_.tensor("inputs/labelled_index"));
     const at::Tensor loss = unsupervised_loss(model_->forward(batch_, noise), kl_weight, 1, true) +
                             ratio * classification_loss(label_model(), labelled, noise, /*double_softmax=*/true);
@@ -228,7 +229,7 @@ class LabelCase {
 
   void replay_selection() {
     const std::string group = "expected/labelled_selection";
-    const auto n_per_class = golden_.json_attribute(group, "n_labelled_samples_per_class").get<std::int64_t>();
+    const auto n_per_class = golden_.file().attribute_number<std::int64_t>(group, "n_labelled_samples_per_class");
     const at::Tensor y = golden_.tensor("inputs/y").cpu();
     const LabelledCells cells = choose_labelled_cells(
         {y.data_ptr<std::int64_t>(), static_cast<std::size_t>(y.numel())}, n_per_class, /*seed=*/0);

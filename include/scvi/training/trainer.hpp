@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "scvi/core/progress.hpp"
@@ -113,6 +114,8 @@ class Trainer {
   virtual std::string kind() const = 0;
   /// Options of the descendant that a resumed run must share, as text.
   virtual std::string fingerprint() const { return {}; }
+  /// The parameters that are trained, by name: by default all that take a gradient.
+  virtual std::vector<std::pair<std::string, at::Tensor>> trained_parameters() const;
   virtual void on_training_begin(const TrainOptions&) {}
   /// After the minibatches of an epoch and before its metrics: further training. No checkpoint is made in it.
   virtual void on_epoch_trained() {}
