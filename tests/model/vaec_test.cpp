@@ -73,7 +73,7 @@ TEST(VAEC, TakesKnownAndHiddenLabelsSideBySideOnBothRoads) {
   settings().kernel = KernelRoad::fused;
 }
 
-TEST(VAEC, NeverReadsAHiddenLabelAndLeavesTheClassifierAloneWhereAllAreKnown) {
+TEST(VAEC, LeavesTheClassifierAloneWhereAllLabelsAreKnown) {
   VAEC model(small(), 1);
   bound(model, labelled_batch({0, 1, 2, 0, 1, 2})).reconstruction.mean().backward();
   for (const auto& item : model.classifier().named_parameters()) EXPECT_FALSE(item.value().grad().defined());

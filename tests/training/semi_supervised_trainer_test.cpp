@@ -79,7 +79,11 @@ TEST(SemiSupervisedTrainer, TellsTheLabelsOfCellsItNeverSawThemOf) {
 
 TEST(SemiSupervisedTrainer, LearnsFromEpochsOfTheClassifierAloneToo) {
   const auto dataset = labelled_clusters();
-  EXPECT_GT(accuracy_on_hidden_cells<AlternateSemiSupervisedTrainer>(vaec(*dataset), dataset, 12), 0.9);
+  SemiSupervisedOptions options = labelled(8);
+  options.n_epochs_classifier = 20;
+  AlternateSemiSupervisedTrainer trainer(scanvi(*dataset), dataset, all_cells_train(), warmup(), options);
+  trainer.train({.n_epochs = 12, .lr = 5e-3});
+  EXPECT_GT(annotation_accuracy(trainer.unlabelled_set()).unweighted, 0.9);
 }
 
 TEST(SemiSupervisedTrainer, NeverReadsAHiddenLabel) {
@@ -117,8 +121,11 @@ TEST(SemiSupervisedTrainer, TrainsTheClassifierAloneAfterAnEpochAndNothingElse) 
   const auto of_a = named_state(*without), of_b = named_state(*with);
   for (std::size_t i = 0; i < of_a.size(); ++i) {
     const bool of_classifier = of_a[i].first.starts_with("classifier.");
-    if (!of_classifier) EXPECT_TRUE(at::equal(of_a[i].second, of_b[i].second)) << of_a[i].first;
-    if (of_a[i].first == "classifier.classifier.1.weight") EXPECT_FALSE(at::equal(of_a[i].second, of_b[i].second));
+    if (!of_classifier) {
+      EXPECT_TRUE(at::equal(of_a[i].second, of_b[i].second)) << of_a[i].first;
+    } else if (of_a[i].first == "classifier.classifier.1.weight") {
+      EXPECT_FALSE(at::equal(of_a[i].second, of_b[i].second));
+    }
   }
 }
 
