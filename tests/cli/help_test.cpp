@@ -149,6 +149,8 @@ TEST(Help, OfACommandNamesItsOptions) {
        "--no-progress"},
       {"RUN", "DATA", "--output", "--layer", "--memory", "--key", "--library-key", "--batch-size", "--seed",
        "--device", "--force", "--kernel", "--threads", "--verbosity", "--no-progress"},
+      {"RUN", "DATA", "--output", "--layer", "--memory", "--key", "--batch-size", "--device", "--force", "--kernel",
+       "--threads", "--verbosity", "--no-progress"},
       {"RUN", "DATA", "--output", "--transform-batch", "--n-samples", "--genes", "--library-size", "--as-layer",
        "--memory", "--batch-size", "--seed", "--device", "--force", "--kernel", "--threads", "--verbosity",
        "--no-progress"},
