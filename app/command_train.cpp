@@ -16,6 +16,7 @@
 #include "scvi/core/settings.hpp"
 #include "scvi/core/text.hpp"
 #include "scvi/dataset/load_counts.hpp"
+#include "scvi/training/semi_supervised_trainer.hpp"
 #include "scvi/training/trainer.hpp"
 
 namespace scvi::app {
@@ -46,6 +47,9 @@ struct TrainCommand {
   std::string metrics = "elbo";
   TrainerOptions trainer;
   TrainOptions train;
+  std::string unlabelled;
+  std::string labelled_per_class = "all";
+  SemiSupervisedOptions semi_supervised;
   std::uint64_t seed = 0;
   std::string device = "auto";
 
@@ -208,6 +212,33 @@ void add_model_options(CLI::App& app, TrainCommand& command, const ModelSpec& sp
   }
 }
 
+/// What models that tell labels have besides.
+void add_label_options(CLI::App& app, TrainCommand& command) {
+  const char* group = "Labels";
+  auto& options = command.semi_supervised;
+  app.add_option("--unlabelled", command.unlabelled,
+                 "value of the label column that says that a cell's label is not known, as an empty one does")
+      ->group(group);
+  app.add_option("--labelled-per-class", command.labelled_per_class,
+                 "labels that the model may see, so many of each class, or all")
+      ->capture_default_str()
+      ->group(group);
+  app.add_option("--classification-ratio", options.classification_ratio,
+                 "weight of the classification loss beside the bound; 0: none")
+      ->check(number(0))
+      ->capture_default_str()
+      ->group(group);
+  app.add_option("--classifier-epochs", options.n_epochs_classifier,
+                 "epochs of the classifier alone after each epoch")
+      ->check(whole_number(0, 1 << 20))
+      ->capture_default_str()
+      ->group(group);
+  app.add_option("--classifier-lr", options.lr_classification, "their learning rate")
+      ->check(positive_number())
+      ->capture_default_str()
+      ->group(group);
+}
+
 std::optional<std::int64_t> parse_warmup(const std::string& text, const char* option) {
   if (text == "none") return std::nullopt;
   const SplitSize size = parse_split_size(text, option);
@@ -256,6 +287,18 @@ std::size_t counts_memory(const TrainCommand& command, const io::CountFile& file
                                    .minibatches = minibatch_bytes(command.trainer.batch_size, n_genes)});
 }
 
+/// @throws InputError when no cell has the label that stands for none
+void check_unlabelled(const TrainCommand& command, const io::CountFile& file) {
+  const io::Column* column = file.obs.find(command.load.labels_key);
+  if (command.unlabelled.empty() || !column) return;
+  const auto categories = column->as_categorical().categories;
+  if (std::find(categories.begin(), categories.end(), command.unlabelled) != categories.end()) return;
+  throw InputError({.problem = "is '" + command.unlabelled + "', which no cell has in obs column '" +
+                               command.load.labels_key + "'",
+                    .field = "--unlabelled",
+                    .remedy = suggest(command.unlabelled, categories)});
+}
+
 /// Counts and annotation, with the genes chosen. Sets aside how many cells the file holds and a fingerprint of them,
 /// and the split that the file dictates.
 std::shared_ptr<GeneExpressionDataset> load_data(const TrainCommand& command, DataDescription& description,
@@ -265,6 +308,10 @@ std::shared_ptr<GeneExpressionDataset> load_data(const TrainCommand& command, Da
   open.tables = false;
   io::CountFile file = io::open_counts(command.data, open);
   LoadOptions load = command.load;
+  if (spec.tells_labels) {
+    check_unlabelled(command, file);
+    load.hidden_label = command.unlabelled;
+  }
   load.memory_bytes = counts_memory(command, file, spec, hyperparameters);
   load.on_duplicate_genes = command.make_unique ? DuplicateGenes::make_unique : DuplicateGenes::error;
   description.source = command.data;
@@ -289,6 +336,8 @@ std::shared_ptr<GeneExpressionDataset> load_data(const TrainCommand& command, Da
     line += " (of " + with_thousands(n_genes) + ", by " + command.gene_selection + ")";
   if (!load.batch_key.empty()) line += ", " + std::to_string(dataset->n_batches()) + " batches";
   if (!load.labels_key.empty()) line += ", " + std::to_string(dataset->n_labels()) + " labels";
+  const auto n_hidden = std::count(dataset->labels().begin(), dataset->labels().end(), kHiddenLabel);
+  if (n_hidden > 0) line += " (" + with_thousands(n_hidden) + " cells without)";
   log_info(line);
   log_memory(parse_memory(command.memory), *dataset, /*training=*/true);
   if (command.corruption != "none") {
@@ -325,6 +374,35 @@ UnsupervisedTrainerOptions unsupervised_options(const TrainCommand& command) {
   return options;
 }
 
+SemiSupervisedOptions semi_supervised_options(const TrainCommand& command) {
+  SemiSupervisedOptions options = command.semi_supervised;
+  options.seed = static_cast<std::uint32_t>(command.seed);
+  options.n_labelled_samples_per_class.reset();
+  if (command.labelled_per_class == "all") return options;
+  const SplitSize size = parse_split_size(command.labelled_per_class, "--labelled-per-class");
+  const auto* whole = std::get_if<std::int64_t>(&size);
+  if (!whole || *whole < 1) {
+    throw InputError(
+        {.problem = "is '" + command.labelled_per_class + "', but must be a whole number of at least 1, or all",
+         .field = "--labelled-per-class"});
+  }
+  options.n_labelled_samples_per_class = *whole;
+  return options;
+}
+
+/// The trainer that the model asks for.
+std::unique_ptr<Trainer> make_trainer(const TrainCommand& command, const ModelSpec& spec,
+                                      const std::shared_ptr<Model>& model,
+                                      const std::shared_ptr<const GeneExpressionDataset>& dataset,
+                                      TrainerOptions options) {
+  const UnsupervisedTrainerOptions unsupervised = unsupervised_options(command);
+  if (!spec.tells_labels) {
+    return std::make_unique<UnsupervisedTrainer>(model, dataset, std::move(options), unsupervised);
+  }
+  return std::make_unique<SemiSupervisedTrainer>(model, dataset, std::move(options), unsupervised,
+                                                 semi_supervised_options(command));
+}
+
 std::vector<std::int64_t> rows_of(const std::vector<std::int64_t>& cells, const GeneExpressionDataset& dataset) {
   std::vector<std::int64_t> rows;
   for (const auto cell : cells) rows.push_back(dataset.original_cells()[cell]);
@@ -347,6 +425,7 @@ TrainingDescription describe_training(const TrainCommand& command, const Trainer
       {"gene_selection", command.n_top_genes > 0 ? command.gene_selection : "all"},
       {"seconds", std::to_string(static_cast<std::int64_t>(trainer.training_seconds()))},
   };
+  if (!command.unlabelled.empty()) description.emplace_back(kUnlabelled, command.unlabelled);
   if (command.make_unique) description.emplace_back(kMadeUnique, "true");
   if (!command.load.missing_label.empty()) description.emplace_back(kMissingLabel, command.load.missing_label);
   if (trainer.best_epoch() >= 0) description.emplace_back("best_epoch", std::to_string(trainer.best_epoch()));
@@ -367,6 +446,7 @@ bool read_arguments(const Arguments& given, TrainCommand& command) {
   add_data_options(app, command);
   add_training_options(app, command);
   add_monitoring_options(app, command);
+  if (spec.tells_labels) add_label_options(app, command);
   add_model_options(app, command, spec);
   app.add_option("--checkpoint-seconds", command.train.checkpoint_seconds, "time between two checkpoints")
       ->check(number(0))
@@ -421,7 +501,13 @@ int train(const Arguments& given) {
   const ModelSpec& spec = model_spec(command.model);
   const Hyperparameters hyperparameters = complete_hyperparameters(spec, hyperparameters_of(command, spec));
   TrainerOptions options = trainer_options(command);
-  const UnsupervisedTrainerOptions unsupervised = unsupervised_options(command);
+  unsupervised_options(command);
+  if (spec.tells_labels) semi_supervised_options(command);
+  if (spec.tells_labels && command.load.labels_key.empty()) {
+    throw InputError({.problem = "learns from the labels of cells, and no column of labels is named",
+                      .field = "model " + spec.name,
+                      .remedy = "name it with --labels-key"});
+  }
   parse_memory(command.memory);
   const c10::Device device = device_of(command.device);
   std::optional<RunFolder> folder;
@@ -436,7 +522,8 @@ int train(const Arguments& given) {
                         .n_labels = std::ssize(saved.data.label_names)};
   saved.model = spec.build(shape, hyperparameters, command.seed);
   saved.model->to(device);
-  UnsupervisedTrainer trainer(saved.model, dataset, std::move(options), unsupervised);
+  const std::unique_ptr<Trainer> made = make_trainer(command, spec, saved.model, dataset, std::move(options));
+  Trainer& trainer = *made;
   const Split& split = trainer.split();
   saved.data.train_rows = rows_of(split.train, *dataset);
   saved.data.test_rows = rows_of(split.test, *dataset);

@@ -43,6 +43,8 @@ const std::vector<Command> kCommands = {
     {"plot", "draw training curves, maps of cells, volcanoes, heat maps and dot plots", scvi::app::run_plot, nullptr},
     {"train", "train a model on a file of counts", nullptr, "scvi_command_train"},
     {"embed", "write the latent space of a trained model into a copy of the file", nullptr, "scvi_command_embed"},
+    {"annotate", "write the cell types that a trained model tells into a copy of the file", nullptr,
+     "scvi_command_annotate"},
     {"normalize", "write normalised expression, corrected for batches if wished", nullptr, "scvi_command_normalize"},
     {"evaluate", "say how well a trained model describes the cells", nullptr, "scvi_command_evaluate"},
     {"cluster", "write neighbours, clusters and a map of the cells into a copy of the file", nullptr,

@@ -13,17 +13,25 @@
 #include "scvi/core/logging.hpp"
 #include "scvi/core/text.hpp"
 #include "scvi/dataset/load_counts.hpp"
+#include "scvi/model/label_model.hpp"
 
 namespace scvi::app {
 namespace {
 
 /// Renumbers categories of the data to those of the model, by name.
+/// @param hide_unknown those that it does not know become kHiddenLabel
 std::vector<std::int64_t> as_model_numbers(const std::vector<std::int64_t>& indices,
                                            const std::vector<std::string>& names,
-                                           const std::vector<std::string>& model_names, const std::string& column) {
+                                           const std::vector<std::string>& model_names, const std::string& column,
+                                           bool hide_unknown) {
   std::vector<std::int64_t> number_of(names.size());
   for (std::size_t i = 0; i < names.size(); ++i) {
     const auto found = std::find(model_names.begin(), model_names.end(), names[i]);
+    if (found == model_names.end() && hide_unknown) {
+      log_info("obs['" + column + "'] holds '" + names[i] + "', which the model has not seen: taken for unknown");
+      number_of[i] = kHiddenLabel;
+      continue;
+    }
     if (found == model_names.end()) {
       throw InputError({.problem = "holds '" + names[i] + "', which the model has not seen",
                         .field = "obs['" + column + "']",
@@ -33,7 +41,7 @@ std::vector<std::int64_t> as_model_numbers(const std::vector<std::int64_t>& indi
   }
   std::vector<std::int64_t> result;
   result.reserve(indices.size());
-  for (const auto index : indices) result.push_back(number_of[index]);
+  for (const auto index : indices) result.push_back(index == kHiddenLabel ? kHiddenLabel : number_of[index]);
   return result;
 }
 
@@ -136,7 +144,10 @@ std::shared_ptr<GeneExpressionDataset> load_for_model(io::CountFile file, const 
   for (const auto& [name, value] : saved.training) {
     if (name == kMadeUnique && value == "true") load.on_duplicate_genes = DuplicateGenes::make_unique;
     if (name == kMissingLabel) load.missing_label = value;
+    if (name == kUnlabelled) load.hidden_label = value;
   }
+  const bool tells_labels = dynamic_cast<const LabelModel*>(saved.model.get()) != nullptr;
+  if (tells_labels && !load.hidden_label) load.hidden_label = "";
   load.drop_empty_cells = options.drop_empty_cells;
   load.keep_attributes = options.keep_attributes;
   if (options.memory > 0) {
@@ -155,7 +166,10 @@ std::shared_ptr<GeneExpressionDataset> load_for_model(io::CountFile file, const 
   const auto renumber = [&](const char* attribute, const char* mapping, const std::vector<std::int64_t>& indices,
                             const std::vector<std::string>& names, const std::vector<std::string>& model_names,
                             const std::string& key) {
-    io::Column column{.name = attribute, .values = as_model_numbers(indices, names, model_names, key), .missing = {}};
+    io::Column column{.name = attribute,
+                      .values = as_model_numbers(indices, names, model_names, key,
+                                                 tells_labels && std::string_view(attribute) == "labels"),
+                      .missing = {}};
     dataset->initialize_cell_attribute(std::move(column), /*categorical=*/true);
     dataset->initialize_mapped_attribute(attribute, mapping, model_names);
   };
@@ -165,6 +179,9 @@ std::shared_ptr<GeneExpressionDataset> load_for_model(io::CountFile file, const 
   }
   if (with_labels) {
     renumber("labels", "cell_types", dataset->labels(), dataset->cell_types(), data.label_names, data.labels_key);
+  } else if (tells_labels) {
+    renumber("labels", "cell_types", std::vector<std::int64_t>(dataset->labels().size(), kHiddenLabel), {},
+             data.label_names, data.labels_key);
   }
   return dataset;
 }

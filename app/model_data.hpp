@@ -18,6 +18,8 @@ namespace scvi::app {
 inline constexpr const char* kMadeUnique = "make_unique";      ///< "true": names of genes were made unique
 inline constexpr const char* kMissingLabel = "missing_label";  ///< the cell type given to cells that had none
 
+inline constexpr const char* kUnlabelled = "unlabelled";  ///< the cell type that meant an unknown one
+
 /// Inference on fewer cells is over before a report of it has been read.
 inline constexpr std::int64_t kCellsWorthReporting = 20000;
 
@@ -51,7 +53,9 @@ struct ModelDataOptions {
 };
 
 /// The cells of a file as a trained model sees them: its genes in its order, its batches and labels by name.
-/// @throws InputError for genes that are missing and for a batch that the model does not know
+/// @throws InputError for genes that are missing and for a batch or label that the model does not know; to a model
+/// that
+///         tells labels, unknown ones and missing ones are hidden
 std::shared_ptr<GeneExpressionDataset> load_for_model(io::CountFile file, const SavedModel& saved,
                                                       const ModelDataOptions& options);
 

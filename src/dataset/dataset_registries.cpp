@@ -1,6 +1,7 @@
 #include "scvi/dataset/gene_expression_dataset.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 
 #include "dataset_checks.hpp"
@@ -9,6 +10,20 @@
 namespace scvi {
 
 using namespace dataset_detail;
+
+namespace {
+
+constexpr std::int64_t kHiddenLabel = -1;
+
+/// check_categories(), but for labels that are hidden.
+void check_labelled_categories(const std::string& attribute, const std::vector<std::int64_t>& categories,
+                               std::int64_t n_names) {
+  std::vector<std::int64_t> shown = categories;
+  if (attribute == kLabels) std::erase(shown, kHiddenLabel);
+  check_categories(attribute, shown, n_names);
+}
+
+}  // namespace
 
 RemappedCategories remap_categories(std::span<const std::int64_t> categories) {
   std::map<std::int64_t, std::int64_t> code_of;
@@ -49,14 +64,14 @@ void GeneExpressionDataset::set_main_category(const std::string& attribute, std:
   const std::size_t which = attribute == kBatchIndices ? 0 : 1;
   std::vector<std::string>& stored_names = mappings_[which].values;
   if (!names.empty()) {
-    check_categories(attribute, categories, static_cast<std::int64_t>(names.size()));
+    check_labelled_categories(attribute, categories, static_cast<std::int64_t>(names.size()));
     stored_names = std::move(names);
   } else if (remap) {
     RemappedCategories remapped = remap_categories(categories);
     stored_names = number_names(remapped.old_values);
     categories = std::move(remapped.codes);
   } else {
-    check_categories(attribute, categories, kMaxCategories);
+    check_labelled_categories(attribute, categories, kMaxCategories);
     const std::int64_t largest = categories.empty() ? -1 : *std::max_element(categories.begin(), categories.end());
     stored_names = number_names(counting(largest + 1));
   }
@@ -267,7 +282,7 @@ void GeneExpressionDataset::initialize_mapped_attribute(const std::string& sourc
                                                         std::vector<std::string> values) {
   const bool of_genes = find_gene_attribute(source) != nullptr;
   const io::Column& attribute = of_genes ? gene_attribute(source) : cell_attribute(source);
-  check_categories(source, whole_numbers(attribute), static_cast<std::int64_t>(values.size()));
+  check_labelled_categories(source, whole_numbers(attribute), static_cast<std::int64_t>(values.size()));
   for (MappedAttribute& registered : mappings_) {
     if (registered.name != name) continue;
     if (registered.source != source) {
@@ -295,7 +310,18 @@ void GeneExpressionDataset::remap_categorical_attributes(const std::vector<std::
 }
 
 void GeneExpressionDataset::remap_attribute(CellAttribute& attribute) {
-  RemappedCategories remapped = remap_categories(whole_numbers(attribute.column));
+  // Hidden labels are no category and stay hidden.
+  std::vector<std::int64_t> codes = whole_numbers(attribute.column);
+  const auto is_category = [&](std::int64_t code) {
+    return attribute.column.name != kLabels || code != kHiddenLabel;
+  };
+  std::vector<std::int64_t> categories;
+  std::copy_if(codes.begin(), codes.end(), std::back_inserter(categories), is_category);
+  RemappedCategories remapped = remap_categories(categories);
+  auto next = remapped.codes.begin();
+  for (std::int64_t& code : codes) {
+    if (is_category(code)) code = *next++;
+  }
   for (MappedAttribute& mapping : mappings_) {
     if (mapping.source != attribute.column.name) continue;
     std::vector<std::string> unused;
@@ -308,7 +334,7 @@ void GeneExpressionDataset::remap_attribute(CellAttribute& attribute) {
     if (!unused.empty()) log_info("dropped from " + mapping.name + ", as no cell has it: " + join_some(unused));
     mapping.values = take(mapping.values, remapped.old_values);
   }
-  attribute.column.values = std::move(remapped.codes);
+  attribute.column.values = std::move(codes);
 }
 
 }  // namespace scvi

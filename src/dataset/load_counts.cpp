@@ -21,6 +21,7 @@ using dataset_detail::number_text;
 namespace {
 
 const std::string kCellTypeRole = "the cell type";
+constexpr std::int32_t kHiddenLabel = -1;
 
 const io::Column& obs_column(const io::CountFile& file, const std::string& key, const std::string& role) {
   const io::Column* column = file.obs.find(key);
@@ -54,6 +55,17 @@ io::Categorical categories_of(const io::CountFile& file, const std::string& key,
   if (known == categories.categories.end()) categories.categories.push_back(missing_name);
   std::replace(categories.codes.begin(), categories.codes.end(), -1, code);
   return categories;
+}
+
+/// The labels with -1 for cells without a value and for those of the hidden type.
+io::Categorical labels_of(const io::CountFile& file, const LoadOptions& options) {
+  if (!options.hidden_label) return categories_of(file, options.labels_key, kCellTypeRole, options.missing_label);
+  io::Categorical labels = obs_column(file, options.labels_key, kCellTypeRole).as_categorical();
+  const auto hidden = std::find(labels.categories.begin(), labels.categories.end(), *options.hidden_label);
+  if (hidden == labels.categories.end()) return labels;
+  std::replace(labels.codes.begin(), labels.codes.end(),
+               static_cast<std::int32_t>(hidden - labels.categories.begin()), kHiddenLabel);
+  return labels;
 }
 
 void check_shape(const io::CountFile& file) {
@@ -233,7 +245,7 @@ GeneExpressionDataset load_counts(io::CountFile file, const LoadOptions& options
   std::optional<io::Categorical> labels;
   if (!options.batch_key.empty()) batches = categories_of(file, options.batch_key, "the batch", "");
   if (!options.labels_key.empty()) {
-    labels = categories_of(file, options.labels_key, kCellTypeRole, options.missing_label);
+    labels = labels_of(file, options);
   }
   if (options.measurements) {
     for (const std::string& name : *options.measurements) table_named(file, name);

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "scvi/core/parallel.hpp"
@@ -34,6 +35,31 @@ SparseRows log1p(const SparseRows& rows) {
   result.view = rows.view;
   // The offsets count from the first entry of the whole.
   result.view.values = arrays->values.data() - first;
+  result.owner = std::move(arrays);
+  return result;
+}
+
+SparseRows select_rows(const SparseRows& from, const at::Tensor& rows) {
+  const at::Tensor chosen = rows.reshape(-1).contiguous();
+  const std::int64_t* row = chosen.data_ptr<std::int64_t>();
+  const std::int64_t n_rows = chosen.numel();
+  const CsrView& view = from.view;
+  auto arrays = std::make_shared<Arrays>();
+  arrays->indptr.resize(static_cast<std::size_t>(n_rows) + 1);
+  for (std::int64_t i = 0; i < n_rows; ++i) {
+    arrays->indptr[i + 1] = arrays->indptr[i] + view.indptr[row[i] + 1] - view.indptr[row[i]];
+  }
+  arrays->indices.resize(static_cast<std::size_t>(arrays->indptr.back()));
+  arrays->values.resize(arrays->indices.size());
+  parallel_for(n_rows, kRowsPerChunk, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::int64_t first = view.indptr[row[i]], last = view.indptr[row[i] + 1], to = arrays->indptr[i];
+      std::copy(view.indices + first, view.indices + last, arrays->indices.data() + to);
+      std::copy(view.values + first, view.values + last, arrays->values.data() + to);
+    }
+  });
+  SparseRows result;
+  result.view = {n_rows, view.n_columns, arrays->indptr.data(), arrays->indices.data(), arrays->values.data()};
   result.owner = std::move(arrays);
   return result;
 }

@@ -97,6 +97,12 @@ kernel::LayerInput layer_input(const CountTensor& counts) {
   return {kernel::sparse_rows(dense), [dense] { return dense; }};
 }
 
+kernel::LayerInput log1p(const kernel::LayerInput& counts) {
+  if (counts.sparse() == nullptr) return at::log1p(counts.dense());
+  const kernel::SparseRows rows = kernel::log1p(*counts.sparse());
+  return {rows, [rows] { return kernel::to_dense(rows); }};
+}
+
 io::NamedTensor to_named_tensor(std::string name, const at::Tensor& tensor) {
   const at::Tensor plain = tensor.detach().to(at::kCPU).contiguous();
   io::NamedTensor result{.name = std::move(name), .type = type_of(plain), .shape = plain.sizes().vec(), .bytes = {}};

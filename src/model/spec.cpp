@@ -5,7 +5,9 @@
 
 #include "scvi/core/error.hpp"
 #include "scvi/core/text.hpp"
+#include "scvi/model/scanvi.hpp"
 #include "scvi/model/vae.hpp"
+#include "scvi/model/vaec.hpp"
 
 namespace scvi {
 namespace {
@@ -44,7 +46,7 @@ HyperparameterValue checked(const Hyperparameter& hyperparameter, Hyperparameter
     check_range(hyperparameter, static_cast<double>(*whole), "a whole number");
   }
   if (const auto* real = std::get_if<double>(&value)) check_range(hyperparameter, *real, "a number");
-  if (const auto* word = std::get_if<std::string>(&value)) {
+  if (const auto* word = std::get_if<std::string>(&value); word && !hyperparameter.choices.empty()) {
     for (const auto& choice : hyperparameter.choices) {
       if (choice == *word) return value;
     }
@@ -67,7 +69,7 @@ std::optional<Number> parse_number(const std::string& text) {
 }  // namespace
 
 const std::vector<ModelSpec>& model_specs() {
-  static const std::vector<ModelSpec> specs = {VAE::spec()};
+  static const std::vector<ModelSpec> specs = {VAE::spec(), VAEC::spec(), SCANVI::spec()};
   return specs;
 }
 

@@ -484,7 +484,10 @@ std::vector<CellGroup> groups_of_column(const io::Column& column, std::span<cons
 std::vector<CellGroup> groups_of_labels(const GeneExpressionDataset& dataset) {
   std::vector<CellGroup> groups;
   for (const std::string& name : dataset.cell_types()) groups.push_back({.name = name, .cells = {}});
-  for (std::int64_t cell = 0; cell < dataset.nb_cells(); ++cell) groups[dataset.labels()[cell]].cells.push_back(cell);
+  for (std::int64_t cell = 0; cell < dataset.nb_cells(); ++cell) {
+    const std::int64_t label = dataset.labels()[cell];
+    if (label >= 0) groups[label].cells.push_back(cell);
+  }
   std::erase_if(groups, [](const CellGroup& group) { return group.cells.empty(); });
   return groups;
 }

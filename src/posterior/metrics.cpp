@@ -8,6 +8,8 @@
 #include "scvi/core/text.hpp"
 #include "scvi/metric/clustering.hpp"
 #include "scvi/metric/mixing.hpp"
+#include "scvi/model/label_model.hpp"
+#include "scvi/posterior/annotation.hpp"
 
 namespace scvi {
 namespace {
@@ -58,6 +60,13 @@ std::string needs_labels(const Posterior& posterior) {
   if (n < 2) return "it needs at least two labels (--labels-key), and there is " + std::to_string(n);
   if (static_cast<std::int64_t>(n) >= posterior.nb_cells()) return "it needs more cells than labels";
   return {};
+}
+
+std::string needs_told_labels(const Posterior& posterior) {
+  if (!dynamic_cast<const LabelModel*>(&posterior.model())) return "the model tells no labels";
+  const auto labels = chosen(posterior.gene_dataset().labels(), posterior.indices());
+  const bool known = std::any_of(labels.begin(), labels.end(), [](std::int64_t label) { return label >= 0; });
+  return known ? "" : "it needs cells whose label is known";
 }
 
 template <class Score>
@@ -131,6 +140,12 @@ std::vector<PosteriorMetric> make_metrics() {
              return unsupervised_clustering_accuracy(labels, clusters).accuracy;
            }),
        .why_undefined = needs_labels},
+      {.name = "accuracy",
+       .larger_is_better = true,
+       .help = "share of the labels that the model tells rightly",
+       .compute_with = [](const Posterior& posterior,
+                          const MetricOptions&) { return annotation_accuracy(posterior).unweighted; },
+       .why_undefined = needs_told_labels},
   };
 }
 

@@ -13,6 +13,7 @@
 #include "scvi/core/parallel.hpp"
 #include "scvi/distribution/divergence.hpp"
 #include "scvi/kernel/threads.hpp"
+#include "scvi/model/label_model.hpp"
 #include "stacked_noise.hpp"
 
 namespace scvi {
@@ -293,6 +294,18 @@ Latent Posterior::get_latent(bool give_mean) const {
     latent.labels.push_back(dataset_->labels()[cell]);
   }
   return latent;
+}
+
+CellArray Posterior::get_label_probabilities() const {
+  auto* labels = dynamic_cast<LabelModel*>(model_.get());
+  if (!labels) {
+    throw InputError(
+        {.problem = "tells no labels", .field = "model " + model_->name(), .remedy = "use scanvi or vaec"});
+  }
+  return gather("labels", model_->shape().n_labels, [&](std::int64_t i, const MiniBatch& batch) {
+    const auto draws = noise("labels", i);
+    return labels->classify(batch, *draws);
+  });
 }
 
 CellArray Posterior::get_library(bool give_mean) const {

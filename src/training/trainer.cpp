@@ -33,14 +33,6 @@ std::string rounded(double value) {
   return buffer;
 }
 
-std::vector<std::pair<std::string, at::Tensor>> trainable(const Model& model) {
-  std::vector<std::pair<std::string, at::Tensor>> parameters;
-  for (const auto& [name, tensor] : named_state(model)) {
-    if (tensor.requires_grad()) parameters.emplace_back(name, tensor);
-  }
-  return parameters;
-}
-
 void check(const TrainerOptions& options, const Split& split) {
   const auto refuse = [](const char* field, const std::string& problem) {
     throw InputError({.problem = problem, .field = field});
@@ -122,6 +114,14 @@ void Trainer::make_early_stopping() {
                     .remedy = suggest(wanted.on, names)});
 }
 
+std::vector<std::pair<std::string, at::Tensor>> Trainer::trained_parameters() const {
+  std::vector<std::pair<std::string, at::Tensor>> parameters;
+  for (const auto& [name, tensor] : named_state(*model_)) {
+    if (tensor.requires_grad()) parameters.emplace_back(name, tensor);
+  }
+  return parameters;
+}
+
 void Trainer::begin(const TrainOptions& options) {
   train_options_ = options;
   if (options.n_epochs < 0) throw InputError({.problem = "cannot be negative", .field = "the number of epochs"});
@@ -132,7 +132,7 @@ void Trainer::begin(const TrainOptions& options) {
   buffers_ = BufferBackup(*model_);
   if (resumed_) return;
   optimizer_ = std::make_unique<Adam>(
-      trainable(*model_),
+      trained_parameters(),
       kernel::AdamSettings{.lr = options.lr, .eps = options.eps, .weight_decay = options_.weight_decay});
   progress_.epoch = 0;
   progress_.minibatch = 0;
@@ -196,14 +196,13 @@ const MiniBatch* Trainer::next_minibatch(MiniBatchStream& stream) {
 }
 
 void Trainer::run_epoch() {
-  const auto epoch = static_cast<std::uint64_t>(progress_.epoch);
-  // Calls of train() are kept apart in the upper half of the position.
-  const std::uint64_t position = (static_cast<std::uint64_t>(progress_.call) << 32) + epoch;
-  const Epoch minibatches = training_loader().epoch(position);
+  const Epoch minibatches = training_loader().epoch(position());
+  // A run that is resumed after the last minibatch has nothing left to stream.
+  if (progress_.minibatch > minibatches.size()) return;
   MiniBatchStream stream = minibatches.stream(progress_.minibatch);
   double start = now();
   while (const MiniBatch* batch = next_minibatch(stream)) {
-    RandomNoise noise(options_.seed, "training", {position, static_cast<std::uint64_t>(progress_.minibatch)});
+    RandomNoise noise(options_.seed, "training", {position(), static_cast<std::uint64_t>(progress_.minibatch)});
     const double loss = train_on(*batch, noise);
     if (std::isfinite(loss)) {
       progress_.loss_sum += loss * static_cast<double>(batch->size());
@@ -215,6 +214,8 @@ void Trainer::run_epoch() {
     maybe_checkpoint();
     start = now();
   }
+  on_epoch_trained();
+  ++progress_.minibatch;
 }
 
 double Trainer::train_on(const MiniBatch& batch, Noise& noise) {
@@ -332,7 +333,7 @@ void Trainer::compute_metrics(std::int64_t epoch) {
 void Trainer::compute_metrics_of(Posterior& posterior, std::int64_t epoch,
                                  std::vector<std::pair<std::string, double>>& found) {
   if (posterior.nb_cells() == 0) return;
-  posterior.set_position((static_cast<std::uint64_t>(progress_.call) << 32) + static_cast<std::uint64_t>(epoch));
+  posterior.set_position(position() + static_cast<std::uint64_t>(epoch - progress_.epoch));
   for (const auto& name : options_.metrics_to_monitor) {
     const auto& metric = posterior_metric(name);
     const std::string reason = metric.why_undefined(posterior);

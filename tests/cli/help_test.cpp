@@ -7,8 +7,8 @@
 namespace scvi::testing {
 namespace {
 
-const std::vector<std::string> kCommands = {"info",  "convert", "prepare",   "datasets", "simulate", "plot",
-                                            "train", "embed",   "normalize", "evaluate", "cluster",  "de"};
+const std::vector<std::string> kCommands = {"info",  "convert",  "prepare",   "datasets", "simulate", "plot", "train",
+                                            "embed", "annotate", "normalize", "evaluate", "cluster",  "de"};
 
 TEST(Help, OfTheProgramNamesEveryCommand) {
   for (const std::string word : {"--help", "-h", "help"}) {
@@ -149,6 +149,8 @@ TEST(Help, OfACommandNamesItsOptions) {
        "--no-progress"},
       {"RUN", "DATA", "--output", "--layer", "--memory", "--key", "--library-key", "--batch-size", "--seed",
        "--device", "--force", "--kernel", "--threads", "--verbosity", "--no-progress"},
+      {"RUN", "DATA", "--output", "--layer", "--memory", "--key", "--batch-size", "--device", "--force", "--kernel",
+       "--threads", "--verbosity", "--no-progress"},
       {"RUN", "DATA", "--output", "--transform-batch", "--n-samples", "--genes", "--library-size", "--as-layer",
        "--memory", "--batch-size", "--seed", "--device", "--force", "--kernel", "--threads", "--verbosity",
        "--no-progress"},

@@ -102,5 +102,20 @@ TEST(CellTypes, ReorderingPutsSomeFirstAndDropsThoseWithoutCells) {
   EXPECT_THROW(dataset.reorder_cell_types({"e"}), InputError);
 }
 
+TEST(CellTypes, AHiddenLabelIsNoTypeAndStaysHidden) {
+  auto dataset = typed({2, -1, 0, -1, 2}, {"T", "B", "NK"});
+  EXPECT_EQ(dataset.labels(), (Numbers{1, -1, 0, -1, 1}));
+  EXPECT_EQ(dataset.cell_types(), (Names{"T", "NK"}));
+  dataset.remap_categorical_attributes();
+  EXPECT_EQ(dataset.labels(), (Numbers{1, -1, 0, -1, 1}));
+  dataset.filter_cell_types({"NK"});
+  EXPECT_EQ(dataset.original_cells(), (Numbers{0, 4}));
+  EXPECT_THROW(typed({0, -2}, {"T"}), InputError);
+  PopulateOptions batches;
+  batches.batch_indices = {0, -1};
+  batches.batch_names = {"a"};
+  EXPECT_THROW(dataset_of(random_counts(2, 10), batches), InputError) << "batches are never hidden";
+}
+
 }  // namespace
 }  // namespace scvi

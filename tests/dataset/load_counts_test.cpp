@@ -86,6 +86,19 @@ TEST_F(LoadCounts, GivesCountsNamesBatchesAndLabels) {
   EXPECT_EQ(dataset.gene_attribute("length").text(2), "30");
 }
 
+TEST_F(LoadCounts, HidesTheLabelsOfCellsThatHaveNoneOrTheTypeThatMeansNone) {
+  file_.obs.columns[1].values = Names{"T", "unknown", ""};
+  file_.obs.columns[1].missing = {0, 0, 1};
+  const auto dataset = load({.labels_key = "type", .hidden_label = "unknown", .drop_empty_cells = false});
+  EXPECT_EQ(dataset.labels(), (Numbers{0, -1, -1}));
+  EXPECT_EQ(dataset.cell_types(), Names{"T"});
+}
+
+TEST_F(LoadCounts, TakesNoTypeForNoneUnlessToldSo) {
+  const auto dataset = load({.labels_key = "type", .hidden_label = "", .drop_empty_cells = false});
+  EXPECT_EQ(dataset.labels(), (Numbers{1, 0, 0}));
+}
+
 TEST_F(LoadCounts, KeepsAllCellsAndAttributesWhereAsked) {
   const auto dataset = load({.drop_empty_cells = false});
   EXPECT_EQ(dataset.nb_cells(), 3);

@@ -33,6 +33,14 @@ bool replay(const GoldenCase& golden, Comparison& comparison) {
     }
     return true;
   }
+  if (golden.model() == "Classifier") {
+    (golden.is_trajectory() ? replay_classifier_trajectory : replay_classifier)(golden, comparison);
+    return true;
+  }
+  if (golden.model() == "VAEC" || golden.model() == "SCANVI") {
+    (golden.is_trajectory() ? replay_label_trajectory : replay_label_model)(golden, comparison);
+    return true;
+  }
   return false;
 }
 

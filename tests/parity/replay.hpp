@@ -4,6 +4,7 @@
 
 #include "comparison.hpp"
 #include "golden_case.hpp"
+#include "scvi/kernel/noise.hpp"
 #include "scvi/model/model.hpp"
 
 namespace scvi::parity {
@@ -20,6 +21,23 @@ void replay_vae_trajectory(const GoldenCase& golden, Comparison& comparison);
 void replay_posterior(const GoldenCase& golden, Comparison& comparison);
 void replay_differential(const GoldenCase& golden, Comparison& comparison);
 void replay_scale_sampler(const GoldenCase& golden, Comparison& comparison);
+
+void replay_classifier(const GoldenCase& golden, Comparison& comparison);
+void replay_classifier_trajectory(const GoldenCase& golden, Comparison& comparison);
+void replay_label_model(const GoldenCase& golden, Comparison& comparison);
+void replay_label_trajectory(const GoldenCase& golden, Comparison& comparison);
+
+/// Largest relative deviation of a loss along a trajectory.
+inline constexpr double kTrajectoryLoss = 1e-3;
+
+// Parts of a replay that cases of several models share.
+MiniBatch inputs_of(const GoldenCase& golden);
+MiniBatch rows_of(const MiniBatch& all, const at::Tensor& rows);
+RecordedNoise noise_of(const GoldenCase& golden, const std::string& group);
+void compare_gradients(const GoldenCase& golden, const Model& model, const std::string& group,
+                       Comparison& comparison);
+void compare_buffers(const GoldenCase& golden, const Model& model, const std::string& group, Comparison& comparison);
+void compare_weights(const GoldenCase& golden, const Model& model, const std::string& group, Comparison& comparison);
 
 /// The model that a case is about, untrained, on the device of the replay.
 std::shared_ptr<Model> model_of(const GoldenCase& golden);

@@ -43,7 +43,7 @@ struct MappedAttribute {
 /// What comes with the counts. Everything may be left out.
 struct PopulateOptions {
   std::vector<std::int64_t> batch_indices{};  ///< per cell; empty: all cells in batch 0
-  std::vector<std::int64_t> labels{};         ///< per cell; empty: all cells have label 0, named "undefined"
+  std::vector<std::int64_t> labels{};         ///< per cell, -1 beside cell_types: unknown; empty: all 0, "undefined"
   std::vector<std::string> gene_names{};      ///< per gene; empty: genes have no names
   std::vector<std::string> cell_types{};      ///< cell_types[label]; empty: the label's number is its name
   std::vector<std::string> batch_names{};     ///< batch_names[batch]; empty: the batch's number is its name

@@ -30,6 +30,9 @@ struct SparseRows {
 
 /// The same rows with log(1 + value) in place of each value.
 SparseRows log1p(const SparseRows& rows);
+/// These rows in this order; they may repeat.
+/// @param rows int64 positions below the number of rows
+SparseRows select_rows(const SparseRows& from, const at::Tensor& rows);
 /// The values of a tensor (rows, columns) that are not 0. @pre float32 on the CPU
 SparseRows sparse_rows(const at::Tensor& dense);
 /// (rows, columns) float32.

@@ -89,6 +89,8 @@ class Model : public torch::nn::Module {
 
 /// Counts as the layers of a model read them: sparse on the fused road, else dense.
 kernel::LayerInput layer_input(const CountTensor& counts);
+/// log(1 + x), as sparse as x.
+kernel::LayerInput log1p(const kernel::LayerInput& counts);
 
 /// Parameters and buffers by scVI's names, in scVI's order within each module.
 std::vector<std::pair<std::string, at::Tensor>> named_state(const torch::nn::Module& module);

@@ -23,7 +23,7 @@ struct Hyperparameter {
   std::string help = {};
   std::optional<double> min = {};         ///< smallest value of a number
   std::optional<double> max = {};         ///< largest value of a number
-  std::vector<std::string> choices = {};  ///< allowed words
+  std::vector<std::string> choices = {};  ///< allowed words; none: any text
 };
 
 /// Values by name.
@@ -42,6 +42,7 @@ struct ModelSpec {
   std::string reference_name = {};  ///< in scVI: "VAE"
   std::string summary = {};
   std::vector<Hyperparameter> hyperparameters = {};
+  bool tells_labels = false;  ///< it is a LabelModel, trained with the labels of some cells
   /// Builds one. @param hyperparameters complete and checked
   std::function<std::shared_ptr<Model>(const DataShape&, const Hyperparameters&, std::uint64_t seed)> build = {};
 };

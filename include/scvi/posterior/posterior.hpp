@@ -83,6 +83,9 @@ class Posterior {
   double marginal_ll(std::int64_t n_mc_samples = 1000) const;
   /// Mean (or one sample) of the latent space.
   Latent get_latent(bool give_mean = true) const;
+  /// (cells, n_labels) the probability of each label, as the model tells it from the counts alone.
+  /// @throws InputError for a model that tells no labels
+  CellArray get_label_probabilities() const;
   /// (cells, 1) mean (or one sample) of the natural log of the library size.
   CellArray get_library(bool give_mean = true) const;
   /// One sample of the natural log of the library size of each cell.

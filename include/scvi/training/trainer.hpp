@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "scvi/core/progress.hpp"
@@ -113,17 +114,27 @@ class Trainer {
   virtual std::string kind() const = 0;
   /// Options of the descendant that a resumed run must share, as text.
   virtual std::string fingerprint() const { return {}; }
+  /// The parameters that are trained, by name: by default all that take a gradient.
+  virtual std::vector<std::pair<std::string, at::Tensor>> trained_parameters() const;
   virtual void on_training_begin(const TrainOptions&) {}
+  /// After the minibatches of an epoch and before its metrics: further training. No checkpoint is made in it.
+  virtual void on_epoch_trained() {}
   virtual void on_training_end() {}
 
   const GeneExpressionDataset& dataset() const { return *dataset_; }
   std::int64_t n_epochs() const { return train_options_.n_epochs; }
+  /// The running epoch, with calls of train() kept apart in the upper half: where draws and samplers stand.
+  std::uint64_t position() const {
+    return (static_cast<std::uint64_t>(progress_.call) << 32) + static_cast<std::uint64_t>(progress_.epoch);
+  }
+  /// The running minibatch within the epoch.
+  std::int64_t minibatch() const { return progress_.minibatch; }
 
  private:
   /// Where training stands.
   struct Position {
     std::int64_t epoch = 0;      ///< finished epochs, which is the number of the running one
-    std::int64_t minibatch = 0;  ///< finished minibatches of the running epoch
+    std::int64_t minibatch = 0;  ///< finished minibatches of the running epoch; on_epoch_trained() counts as one more
     std::int64_t n_iter = 0;
     std::int64_t call = 0;  ///< calls of train() before this one
     std::int64_t nan_counter = 0;
