@@ -5,6 +5,7 @@
 
 #include "scvi/core/error.hpp"
 #include "scvi/core/text.hpp"
+#include "scvi/model/ldvae.hpp"
 #include "scvi/model/vae.hpp"
 
 namespace scvi {
@@ -67,7 +68,7 @@ std::optional<Number> parse_number(const std::string& text) {
 }  // namespace
 
 const std::vector<ModelSpec>& model_specs() {
-  static const std::vector<ModelSpec> specs = {VAE::spec()};
+  static const std::vector<ModelSpec> specs = {VAE::spec(), LDVAE::spec()};
   return specs;
 }
 

@@ -9,12 +9,10 @@
 #include "scvi/distribution/divergence.hpp"
 #include "scvi/kernel/count_heads.hpp"
 #include "scvi/kernel/threads.hpp"
+#include "vae_hyperparameters.hpp"
 
 namespace scvi {
 namespace {
-
-template <class Enum>
-using Names = std::vector<std::pair<Enum, std::string>>;
 
 const Names<Dispersion> kDispersions = {{Dispersion::gene, "gene"},
                                         {Dispersion::gene_batch, "gene-batch"},
@@ -24,57 +22,6 @@ const Names<ReconstructionLoss> kReconstructionLosses = {
     {ReconstructionLoss::zinb, "zinb"}, {ReconstructionLoss::nb, "nb"}, {ReconstructionLoss::poisson, "poisson"}};
 const Names<LatentDistribution> kLatentDistributions = {{LatentDistribution::normal, "normal"},
                                                         {LatentDistribution::ln, "ln"}};
-
-template <class Enum>
-std::vector<std::string> words(const Names<Enum>& names) {
-  std::vector<std::string> result;
-  for (const auto& [value, word] : names) result.push_back(word);
-  return result;
-}
-
-template <class Enum>
-std::string word_of(const Names<Enum>& names, Enum wanted) {
-  for (const auto& [value, word] : names) {
-    if (value == wanted) return word;
-  }
-  return {};
-}
-
-/// @pre the word is among the names: complete_hyperparameters() has seen to it
-template <class Enum>
-Enum value_of(const Names<Enum>& names, const std::string& wanted) {
-  for (const auto& [value, word] : names) {
-    if (word == wanted) return value;
-  }
-  throw InputError({.problem = "'" + wanted + "' is not known", .field = "hyperparameter"});
-}
-
-Hyperparameters to_hyperparameters(const VaeOptions& options) {
-  return {{"n_hidden", options.n_hidden},
-          {"n_latent", options.n_latent},
-          {"n_layers", options.n_layers},
-          {"dropout_rate", options.dropout_rate},
-          {"dispersion", word_of(kDispersions, options.dispersion)},
-          {"log_variational", options.log_variational},
-          {"reconstruction_loss", word_of(kReconstructionLosses, options.reconstruction_loss)},
-          {"latent_distribution", word_of(kLatentDistributions, options.latent_distribution)}};
-}
-
-VaeOptions to_options(const DataShape& shape, const Hyperparameters& values) {
-  const auto whole = [&](const char* name) { return std::get<std::int64_t>(values.at(name)); };
-  const auto word = [&](const char* name) { return std::get<std::string>(values.at(name)); };
-  return {.n_input = shape.n_input,
-          .n_batch = shape.n_batch,
-          .n_labels = shape.n_labels,
-          .n_hidden = whole("n_hidden"),
-          .n_latent = whole("n_latent"),
-          .n_layers = whole("n_layers"),
-          .dropout_rate = std::get<double>(values.at("dropout_rate")),
-          .dispersion = value_of(kDispersions, word("dispersion")),
-          .log_variational = std::get<bool>(values.at("log_variational")),
-          .reconstruction_loss = value_of(kReconstructionLosses, word("reconstruction_loss")),
-          .latent_distribution = value_of(kLatentDistributions, word("latent_distribution"))};
-}
 
 void check(const VaeOptions& options) {
   const auto refuse = [](const char* field, std::string problem, std::string remedy) {
@@ -96,8 +43,43 @@ at::Tensor chosen_columns(const at::Tensor& px_r, const at::Tensor& index) {
 
 }  // namespace
 
+VaeOptions vae_options(const DataShape& shape, const Hyperparameters& values) {
+  VaeOptions options{.n_input = shape.n_input, .n_batch = shape.n_batch, .n_labels = shape.n_labels};
+  const auto take = [&]<class T>(const char* name, T& option) {
+    if (const auto found = values.find(name); found != values.end()) option = std::get<T>(found->second);
+  };
+  const auto choose = [&]<class Enum>(const char* name, const Names<Enum>& names, Enum& option) {
+    const auto found = values.find(name);
+    if (found != values.end()) option = value_of(names, std::get<std::string>(found->second));
+  };
+  take("n_hidden", options.n_hidden);
+  take("n_latent", options.n_latent);
+  take("n_layers", options.n_layers);
+  take("dropout_rate", options.dropout_rate);
+  choose("dispersion", kDispersions, options.dispersion);
+  take("log_variational", options.log_variational);
+  choose("reconstruction_loss", kReconstructionLosses, options.reconstruction_loss);
+  choose("latent_distribution", kLatentDistributions, options.latent_distribution);
+  return options;
+}
+
+Hyperparameters vae_hyperparameters(const VaeOptions& options) {
+  return {{"n_hidden", options.n_hidden},
+          {"n_latent", options.n_latent},
+          {"n_layers", options.n_layers},
+          {"dropout_rate", options.dropout_rate},
+          {"dispersion", word_of(kDispersions, options.dispersion)},
+          {"log_variational", options.log_variational},
+          {"reconstruction_loss", word_of(kReconstructionLosses, options.reconstruction_loss)},
+          {"latent_distribution", word_of(kLatentDistributions, options.latent_distribution)}};
+}
+
 VAE::VAE(const VaeOptions& options, std::uint64_t seed)
-    : Model("vae", {options.n_input, options.n_batch, options.n_labels}, to_hyperparameters(options)),
+    : VAE("vae", options, vae_hyperparameters(options), seed, scvi_decoder(options)) {}
+
+VAE::VAE(std::string name, const VaeOptions& options, Hyperparameters hyperparameters, std::uint64_t seed,
+         const MakeDecoder& make_decoder)
+    : Model(std::move(name), {options.n_input, options.n_batch, options.n_labels}, std::move(hyperparameters)),
       options_(options) {
   check(options);
   kernel::use_own_threads();
@@ -135,12 +117,18 @@ VAE::VAE(const VaeOptions& options, std::uint64_t seed)
                                                                         .noise_name = "l_encoder",
                                                                         .sample_name = "l"},
                                                          initializer));
-  decoder_ = register_module("decoder", std::make_shared<DecoderSCVI>(DecoderOptions{.n_input = options.n_latent,
-                                                                                     .n_output = options.n_input,
-                                                                                     .n_cat_list = {options.n_batch},
-                                                                                     .n_layers = options.n_layers,
-                                                                                     .n_hidden = options.n_hidden},
-                                                                      initializer));
+  decoder_ = register_module("decoder", make_decoder(initializer));
+}
+
+VAE::MakeDecoder VAE::scvi_decoder(const VaeOptions& options) {
+  return [options](Initializer& initializer) {
+    return std::make_shared<DecoderSCVI>(DecoderOptions{.n_input = options.n_latent,
+                                                        .n_output = options.n_input,
+                                                        .n_cat_list = {options.n_batch},
+                                                        .n_layers = options.n_layers,
+                                                        .n_hidden = options.n_hidden},
+                                         initializer);
+  };
 }
 
 kernel::LayerInput VAE::encoder_input(const kernel::LayerInput& counts) const {
@@ -199,7 +187,7 @@ InferenceOutputs VAE::inference(const MiniBatch& batch, Noise& noise, const Infe
     batch_index = at::full_like(batch_index, *options.transform_batch);
   }
   const bool all = options.decode == Decode::all;
-  const DecoderSCVI::Heads heads{
+  const CountDecoder::Heads heads{
       .px_rate = options.decode != Decode::scale,
       .px_r = all && options_.dispersion == Dispersion::gene_cell,
       .px_dropout = all,
@@ -233,8 +221,8 @@ at::Tensor VAE::get_reconstruction_loss(const MiniBatch& batch, const InferenceO
   return -ZeroInflatedNegativeBinomial{outputs.px_rate, outputs.px_r, outputs.px_dropout}.log_prob(x).sum(-1);
 }
 
-DecoderSCVI::Counts VAE::count_distribution(const MiniBatch& batch) const {
-  DecoderSCVI::Counts counts{.likelihood = options_.reconstruction_loss};
+CountDecoder::Counts VAE::count_distribution(const MiniBatch& batch, Noise& /*noise*/) const {
+  CountDecoder::Counts counts{.likelihood = options_.reconstruction_loss};
   if (counts.likelihood == ReconstructionLoss::poisson) return counts;
   switch (options_.dispersion) {
     case Dispersion::gene:
@@ -260,7 +248,7 @@ Elbo VAE::forward(const MiniBatch& batch, Noise& noise) {
   const auto z = z_encoder_->draw(x, {}, {}, noise);
   const auto l = l_encoder_->draw(x, {}, {batch.local_l_mean, batch.local_l_var}, noise);
   const at::Tensor nll =
-      decoder_->nll(z.latent, l.latent, {batch.batch_index}, counts, count_distribution(batch), noise);
+      decoder_->nll(z.latent, l.latent, {batch.batch_index}, counts, count_distribution(batch, noise), noise);
   return {.reconstruction = nll + l.kl, .kl_local = z.kl};
 }
 
@@ -336,7 +324,7 @@ ModelSpec VAE::spec() {
             .help = "of the latent space: normal, or ln (logistic normal: points of a simplex)",
             .choices = words(kLatentDistributions)}},
       .build = [](const DataShape& shape, const Hyperparameters& values, std::uint64_t seed)
-          -> std::shared_ptr<Model> { return std::make_shared<VAE>(to_options(shape, values), seed); },
+          -> std::shared_ptr<Model> { return std::make_shared<VAE>(vae_options(shape, values), seed); },
   };
 }
 

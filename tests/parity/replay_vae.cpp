@@ -4,6 +4,7 @@
 #include "replay.hpp"
 #include "scvi/core/error.hpp"
 #include "scvi/distribution/divergence.hpp"
+#include "scvi/model/ldvae.hpp"
 #include "scvi/model/model.hpp"
 #include "scvi/training/trainer.hpp"
 
@@ -163,6 +164,9 @@ void replay_vae(const GoldenCase& golden, Comparison& comparison) {
   replay_loss(golden, *model, batch, true, 0.37, "train_kl037", "expected/grad_kl037", comparison);
   replay_loss(golden, *model, batch, false, 1, "eval_kl1", "expected/grad_eval", comparison);
   replay_loss(golden, *model, batch, false, 0.37, "eval_kl037", "", comparison);
+  if (!golden.has("expected/loadings")) return;
+  load_state_dict(*model, golden.state("weights"), golden.name());
+  comparison.by_rule(golden, "expected/loadings", dynamic_cast<const LDVAE&>(*model).get_loadings());
 }
 
 void replay_vae_trajectory(const GoldenCase& golden, Comparison& comparison) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -59,10 +60,21 @@ class VAE : public Model {
   /// The specification under which this model is registered.
   static ModelSpec spec();
 
+ protected:
+  using MakeDecoder = std::function<std::shared_ptr<CountDecoder>(Initializer&)>;
+
+  /// A model of this kind under another name and with another decoder.
+  VAE(std::string name, const VaeOptions& options, Hyperparameters hyperparameters, std::uint64_t seed,
+      const MakeDecoder& make_decoder);
+  /// VAE's own decoder.
+  static MakeDecoder scvi_decoder(const VaeOptions& options);
+  CountDecoder& decoder() const { return *decoder_; }
+  /// How the counts of these cells are distributed around what the decoder says.
+  virtual CountDecoder::Counts count_distribution(const MiniBatch& batch, Noise& noise) const;
+
  private:
   /// What the encoders read of the counts.
   kernel::LayerInput encoder_input(const kernel::LayerInput& counts) const;
-  DecoderSCVI::Counts count_distribution(const MiniBatch& batch) const;
   at::Tensor log_dispersion(const at::Tensor& px_r_of_cells, const at::Tensor& batch_index,
                             const at::Tensor& labels) const;
 
@@ -70,7 +82,7 @@ class VAE : public Model {
   at::Tensor px_r_;
   std::shared_ptr<Encoder> z_encoder_;
   std::shared_ptr<Encoder> l_encoder_;
-  std::shared_ptr<DecoderSCVI> decoder_;
+  std::shared_ptr<CountDecoder> decoder_;
 };
 
 }  // namespace scvi
