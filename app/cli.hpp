@@ -70,6 +70,7 @@ int run_cluster(const Arguments& arguments);
 int run_evaluate(const Arguments& arguments);
 int run_normalize(const Arguments& arguments);
 int run_de(const Arguments& arguments);
+int run_loadings(const Arguments& arguments);
 int run_report(const Arguments& arguments);
 int run_run(const Arguments& arguments);
 

@@ -48,6 +48,7 @@ const std::vector<Command> kCommands = {
     {"cluster", "write neighbours, clusters and a map of the cells into a copy of the file", nullptr,
      "scvi_command_cluster"},
     {"de", "say which genes differ between groups of cells", nullptr, "scvi_command_de"},
+    {"loadings", "write what the factors of a linear decoder mean", nullptr, "scvi_command_loadings"},
     {"report", "write a page about a trained model and its cells", scvi::app::run_report, nullptr},
 };
 

@@ -1,6 +1,6 @@
 #include "scvi/model/ldvae.hpp"
 
-#include "vae_hyperparameters.hpp"
+#include <utility>
 
 namespace scvi {
 namespace {
@@ -25,7 +25,7 @@ VaeOptions vae_part(const LdvaeOptions& options) {
 }
 
 Hyperparameters to_hyperparameters(const LdvaeOptions& options) {
-  Hyperparameters values = vae_hyperparameters(vae_part(options));
+  Hyperparameters values = scvi::to_hyperparameters(vae_part(options));
   values.erase(kLayers);
   values[kEncoderLayers] = options.n_layers_encoder;
   values[kUseBatchNorm] = options.use_batch_norm;
@@ -33,14 +33,15 @@ Hyperparameters to_hyperparameters(const LdvaeOptions& options) {
   return values;
 }
 
-LdvaeOptions to_options(const DataShape& shape, const Hyperparameters& values) {
-  const VaeOptions vae = vae_options(shape, values);
+LdvaeOptions to_options(const DataShape& shape, Hyperparameters values) {
+  values[kLayers] = values.at(kEncoderLayers);
+  const VaeOptions vae = to_vae_options(shape, values);
   return {.n_input = vae.n_input,
           .n_batch = vae.n_batch,
           .n_labels = vae.n_labels,
           .n_hidden = vae.n_hidden,
           .n_latent = vae.n_latent,
-          .n_layers_encoder = std::get<std::int64_t>(values.at(kEncoderLayers)),
+          .n_layers_encoder = vae.n_layers,
           .dropout_rate = vae.dropout_rate,
           .dispersion = vae.dispersion,
           .log_variational = vae.log_variational,
@@ -62,9 +63,12 @@ LinearDecoderOptions decoder_options(const LdvaeOptions& options) {
 }  // namespace
 
 LDVAE::LDVAE(const LdvaeOptions& options, std::uint64_t seed)
-    : VAE("ldvae", vae_part(options), to_hyperparameters(options), seed, [options](Initializer& initializer) {
-        return std::make_shared<LinearDecoderSCVI>(decoder_options(options), initializer);
-      }) {}
+    : VAE(vae_part(options), seed,
+          {.name = "ldvae",
+           .hyperparameters = to_hyperparameters(options),
+           .make_decoder = [options](Initializer& initializer) {
+             return std::make_shared<LinearDecoderSCVI>(decoder_options(options), initializer);
+           }}) {}
 
 at::Tensor LDVAE::get_loadings() const {
   return static_cast<const LinearDecoderSCVI&>(decoder()).loadings();

@@ -9,10 +9,12 @@
 #include "scvi/distribution/divergence.hpp"
 #include "scvi/kernel/count_heads.hpp"
 #include "scvi/kernel/threads.hpp"
-#include "vae_hyperparameters.hpp"
 
 namespace scvi {
 namespace {
+
+template <class Enum>
+using Names = std::vector<std::pair<Enum, std::string>>;
 
 const Names<Dispersion> kDispersions = {{Dispersion::gene, "gene"},
                                         {Dispersion::gene_batch, "gene-batch"},
@@ -22,6 +24,30 @@ const Names<ReconstructionLoss> kReconstructionLosses = {
     {ReconstructionLoss::zinb, "zinb"}, {ReconstructionLoss::nb, "nb"}, {ReconstructionLoss::poisson, "poisson"}};
 const Names<LatentDistribution> kLatentDistributions = {{LatentDistribution::normal, "normal"},
                                                         {LatentDistribution::ln, "ln"}};
+
+template <class Enum>
+std::vector<std::string> words(const Names<Enum>& names) {
+  std::vector<std::string> result;
+  for (const auto& [value, word] : names) result.push_back(word);
+  return result;
+}
+
+template <class Enum>
+std::string word_of(const Names<Enum>& names, Enum wanted) {
+  for (const auto& [value, word] : names) {
+    if (value == wanted) return word;
+  }
+  return {};
+}
+
+/// @pre the word is among the names: complete_hyperparameters() has seen to it
+template <class Enum>
+Enum value_of(const Names<Enum>& names, const std::string& wanted) {
+  for (const auto& [value, word] : names) {
+    if (word == wanted) return value;
+  }
+  throw InputError({.problem = "'" + wanted + "' is not known", .field = "hyperparameter"});
+}
 
 void check(const VaeOptions& options) {
   const auto refuse = [](const char* field, std::string problem, std::string remedy) {
@@ -43,27 +69,7 @@ at::Tensor chosen_columns(const at::Tensor& px_r, const at::Tensor& index) {
 
 }  // namespace
 
-VaeOptions vae_options(const DataShape& shape, const Hyperparameters& values) {
-  VaeOptions options{.n_input = shape.n_input, .n_batch = shape.n_batch, .n_labels = shape.n_labels};
-  const auto take = [&]<class T>(const char* name, T& option) {
-    if (const auto found = values.find(name); found != values.end()) option = std::get<T>(found->second);
-  };
-  const auto choose = [&]<class Enum>(const char* name, const Names<Enum>& names, Enum& option) {
-    const auto found = values.find(name);
-    if (found != values.end()) option = value_of(names, std::get<std::string>(found->second));
-  };
-  take("n_hidden", options.n_hidden);
-  take("n_latent", options.n_latent);
-  take("n_layers", options.n_layers);
-  take("dropout_rate", options.dropout_rate);
-  choose("dispersion", kDispersions, options.dispersion);
-  take("log_variational", options.log_variational);
-  choose("reconstruction_loss", kReconstructionLosses, options.reconstruction_loss);
-  choose("latent_distribution", kLatentDistributions, options.latent_distribution);
-  return options;
-}
-
-Hyperparameters vae_hyperparameters(const VaeOptions& options) {
+Hyperparameters to_hyperparameters(const VaeOptions& options) {
   return {{"n_hidden", options.n_hidden},
           {"n_latent", options.n_latent},
           {"n_layers", options.n_layers},
@@ -74,39 +80,60 @@ Hyperparameters vae_hyperparameters(const VaeOptions& options) {
           {"latent_distribution", word_of(kLatentDistributions, options.latent_distribution)}};
 }
 
-VAE::VAE(const VaeOptions& options, std::uint64_t seed)
-    : VAE("vae", options, vae_hyperparameters(options), seed, scvi_decoder(options)) {}
+VaeOptions to_vae_options(const DataShape& shape, const Hyperparameters& values) {
+  const auto whole = [&](const char* name) { return std::get<std::int64_t>(values.at(name)); };
+  const auto word = [&](const char* name) { return std::get<std::string>(values.at(name)); };
+  return {.n_input = shape.n_input,
+          .n_batch = shape.n_batch,
+          .n_labels = shape.n_labels,
+          .n_hidden = whole("n_hidden"),
+          .n_latent = whole("n_latent"),
+          .n_layers = whole("n_layers"),
+          .dropout_rate = std::get<double>(values.at("dropout_rate")),
+          .dispersion = value_of(kDispersions, word("dispersion")),
+          .log_variational = std::get<bool>(values.at("log_variational")),
+          .reconstruction_loss = value_of(kReconstructionLosses, word("reconstruction_loss")),
+          .latent_distribution = values.contains("latent_distribution")
+                                     ? value_of(kLatentDistributions, word("latent_distribution"))
+                                     : LatentDistribution::normal};
+}
 
-VAE::VAE(std::string name, const VaeOptions& options, Hyperparameters hyperparameters, std::uint64_t seed,
-         const MakeDecoder& make_decoder)
-    : Model(std::move(name), {options.n_input, options.n_batch, options.n_labels}, std::move(hyperparameters)),
-      options_(options) {
+VAE::VAE(const VaeOptions& options, std::uint64_t seed)
+    : VAE(options, seed,
+          {.name = "vae", .hyperparameters = to_hyperparameters(options), .decoder_categories = {options.n_batch}}) {}
+
+VAE::VAE(const VaeOptions& options, std::uint64_t seed, Variant variant)
+    : Model(std::move(variant.name), {options.n_input, options.n_batch, options.n_labels},
+            std::move(variant.hyperparameters)),
+      options_(options),
+      sample_name_(std::move(variant.sample_name)),
+      initializer_(seed) {
   check(options);
   kernel::use_own_threads();
-  Initializer initializer(seed);
   switch (options.dispersion) {
     case Dispersion::gene:
-      px_r_ = register_parameter("px_r", initializer.standard_normal({options.n_input}));
+      px_r_ = register_parameter("px_r", initializer_.standard_normal({options.n_input}));
       break;
     case Dispersion::gene_batch:
-      px_r_ = register_parameter("px_r", initializer.standard_normal({options.n_input, options.n_batch}));
+      px_r_ = register_parameter("px_r", initializer_.standard_normal({options.n_input, options.n_batch}));
       break;
     case Dispersion::gene_label:
-      px_r_ = register_parameter("px_r", initializer.standard_normal({options.n_input, options.n_labels}));
+      px_r_ = register_parameter("px_r", initializer_.standard_normal({options.n_input, options.n_labels}));
       break;
     case Dispersion::gene_cell:
       break;
   }
-  z_encoder_ = register_module("z_encoder",
-                               std::make_shared<Encoder>(EncoderOptions{.n_input = options.n_input,
-                                                                        .n_output = options.n_latent,
-                                                                        .n_layers = options.n_layers,
-                                                                        .n_hidden = options.n_hidden,
-                                                                        .dropout_rate = options.dropout_rate,
-                                                                        .distribution = options.latent_distribution,
-                                                                        .noise_name = "z_encoder",
-                                                                        .sample_name = "z"},
-                                                         initializer));
+  z_encoder_ = register_module(
+      "z_encoder", std::make_shared<Encoder>(EncoderOptions{.n_input = options.n_input,
+                                                            .n_output = options.n_latent,
+                                                            .n_cat_list = std::move(variant.z_encoder_categories),
+                                                            .n_layers = options.n_layers,
+                                                            .n_hidden = options.n_hidden,
+                                                            .dropout_rate = options.dropout_rate,
+                                                            .distribution = options.latent_distribution,
+                                                            .noise_name = "z_encoder",
+                                                            .sample_name = sample_name_},
+                                             initializer_));
   l_encoder_ = register_module("l_encoder",
                                std::make_shared<Encoder>(EncoderOptions{.n_input = options.n_input,
                                                                         .n_output = 1,
@@ -116,23 +143,25 @@ VAE::VAE(std::string name, const VaeOptions& options, Hyperparameters hyperparam
                                                                         .distribution = LatentDistribution::normal,
                                                                         .noise_name = "l_encoder",
                                                                         .sample_name = "l"},
-                                                         initializer));
-  decoder_ = register_module("decoder", make_decoder(initializer));
-}
-
-VAE::MakeDecoder VAE::scvi_decoder(const VaeOptions& options) {
-  return [options](Initializer& initializer) {
-    return std::make_shared<DecoderSCVI>(DecoderOptions{.n_input = options.n_latent,
-                                                        .n_output = options.n_input,
-                                                        .n_cat_list = {options.n_batch},
-                                                        .n_layers = options.n_layers,
-                                                        .n_hidden = options.n_hidden},
-                                         initializer);
-  };
+                                                         initializer_));
+  if (variant.make_decoder) {
+    decoder_ = register_module("decoder", variant.make_decoder(initializer_));
+    return;
+  }
+  decoder_ = register_module(
+      "decoder", std::make_shared<DecoderSCVI>(DecoderOptions{.n_input = options.n_latent,
+                                                              .n_output = options.n_input,
+                                                              .n_cat_list = std::move(variant.decoder_categories),
+                                                              .n_layers = options.n_layers,
+                                                              .n_hidden = options.n_hidden},
+                                               initializer_));
 }
 
 kernel::LayerInput VAE::encoder_input(const kernel::LayerInput& counts) const {
-  if (!options_.log_variational) return counts;
+  return options_.log_variational ? logged(counts) : counts;
+}
+
+kernel::LayerInput VAE::logged(const kernel::LayerInput& counts) {
   if (counts.sparse() == nullptr) return at::log1p(counts.dense());
   const kernel::SparseRows rows = kernel::log1p(*counts.sparse());
   return {rows, [rows] { return kernel::to_dense(rows); }};
@@ -154,9 +183,15 @@ at::Tensor VAE::log_dispersion(const at::Tensor& px_r_of_cells, const at::Tensor
 }
 
 InferenceOutputs VAE::inference(const MiniBatch& batch, Noise& noise, const InferenceOptions& options) {
+  return infer(batch, {}, {}, noise, options);
+}
+
+InferenceOutputs VAE::infer(const MiniBatch& batch, const std::vector<at::Tensor>& z_encoder_categories,
+                            const std::vector<at::Tensor>& further_decoder_categories, Noise& noise,
+                            const InferenceOptions& options) {
   const kernel::LayerInput x = encoder_input(layer_input(batch.counts));
   const bool several = options.n_samples > 1;
-  const auto qz = z_encoder_->forward(x, {}, noise, !several);
+  const auto qz = z_encoder_->forward(x, z_encoder_categories, noise, !several);
   const auto ql = l_encoder_->forward(x, {}, noise, !several);
   InferenceOutputs out;
   out.qz_m = qz.q_m;
@@ -173,7 +208,7 @@ InferenceOutputs VAE::inference(const MiniBatch& batch, Noise& noise, const Infe
     out.qz_v = repeated(qz.q_v);
     out.ql_m = repeated(ql.q_m);
     out.ql_v = repeated(ql.q_v);
-    out.z = z_encoder_->z_transformation(reparameterize_gaussian(out.qz_m, out.qz_v, "z", noise));
+    out.z = z_encoder_->z_transformation(reparameterize_gaussian(out.qz_m, out.qz_v, sample_name_, noise));
     out.library = reparameterize_gaussian(out.ql_m, out.ql_v, "l", noise);
   }
   at::Tensor batch_index = batch.batch_index;
@@ -187,12 +222,14 @@ InferenceOutputs VAE::inference(const MiniBatch& batch, Noise& noise, const Infe
     batch_index = at::full_like(batch_index, *options.transform_batch);
   }
   const bool all = options.decode == Decode::all;
-  const CountDecoder::Heads heads{
+  const DecoderSCVI::Heads heads{
       .px_rate = options.decode != Decode::scale,
       .px_r = all && options_.dispersion == Dispersion::gene_cell,
       .px_dropout = all,
   };
-  const auto decoded = decoder_->forward(out.z, out.library, {batch_index}, heads, noise);
+  std::vector<at::Tensor> categories = {batch_index};
+  categories.insert(categories.end(), further_decoder_categories.begin(), further_decoder_categories.end());
+  const auto decoded = decoder_->forward(out.z, out.library, categories, heads, noise);
   out.px_scale = decoded.px_scale;
   out.px_rate = decoded.px_rate;
   out.px_dropout = decoded.px_dropout;
@@ -221,8 +258,8 @@ at::Tensor VAE::get_reconstruction_loss(const MiniBatch& batch, const InferenceO
   return -ZeroInflatedNegativeBinomial{outputs.px_rate, outputs.px_r, outputs.px_dropout}.log_prob(x).sum(-1);
 }
 
-CountDecoder::Counts VAE::count_distribution(const MiniBatch& batch, Noise& /*noise*/) const {
-  CountDecoder::Counts counts{.likelihood = options_.reconstruction_loss};
+DecoderSCVI::Counts VAE::count_distribution(const at::Tensor& batch_index, const at::Tensor& labels) const {
+  DecoderSCVI::Counts counts{.likelihood = options_.reconstruction_loss};
   if (counts.likelihood == ReconstructionLoss::poisson) return counts;
   switch (options_.dispersion) {
     case Dispersion::gene:
@@ -230,11 +267,11 @@ CountDecoder::Counts VAE::count_distribution(const MiniBatch& batch, Noise& /*no
       break;
     case Dispersion::gene_batch:
       counts.log_theta = px_r_.t().contiguous();
-      counts.category = batch.batch_index;
+      counts.category = batch_index;
       break;
     case Dispersion::gene_label:
       counts.log_theta = px_r_.t().contiguous();
-      counts.category = batch.labels;
+      counts.category = labels;
       break;
     case Dispersion::gene_cell:
       break;
@@ -247,8 +284,8 @@ Elbo VAE::forward(const MiniBatch& batch, Noise& noise) {
   const kernel::LayerInput x = encoder_input(counts);
   const auto z = z_encoder_->draw(x, {}, {}, noise);
   const auto l = l_encoder_->draw(x, {}, {batch.local_l_mean, batch.local_l_var}, noise);
-  const at::Tensor nll =
-      decoder_->nll(z.latent, l.latent, {batch.batch_index}, counts, count_distribution(batch, noise), noise);
+  const at::Tensor nll = decoder_->nll(z.latent, l.latent, {batch.batch_index}, counts,
+                                       count_distribution(batch.batch_index, batch.labels), noise);
   return {.reconstruction = nll + l.kl, .kl_local = z.kl};
 }
 
@@ -257,8 +294,8 @@ at::Tensor VAE::sample_from_posterior_z(const MiniBatch& batch, Noise& noise, bo
   const auto qz = z_encoder_->forward(encoder_input(layer_input(batch.counts)), {}, noise, !give_mean);
   if (!give_mean) return qz.latent;
   if (options_.latent_distribution == LatentDistribution::normal) return qz.q_m;
-  const at::Tensor eps =
-      noise.standard_normal("z", {n_samples, qz.q_m.size(0), qz.q_m.size(1)}, qz.q_m.options().requires_grad(false));
+  const at::Tensor eps = noise.standard_normal(sample_name_, {n_samples, qz.q_m.size(0), qz.q_m.size(1)},
+                                               qz.q_m.options().requires_grad(false));
   return z_encoder_->z_transformation(qz.q_m + qz.q_v.sqrt() * eps).mean(0);
 }
 
@@ -324,7 +361,7 @@ ModelSpec VAE::spec() {
             .help = "of the latent space: normal, or ln (logistic normal: points of a simplex)",
             .choices = words(kLatentDistributions)}},
       .build = [](const DataShape& shape, const Hyperparameters& values, std::uint64_t seed)
-          -> std::shared_ptr<Model> { return std::make_shared<VAE>(vae_options(shape, values), seed); },
+          -> std::shared_ptr<Model> { return std::make_shared<VAE>(to_vae_options(shape, values), seed); },
   };
 }
 

@@ -33,6 +33,11 @@ struct VaeOptions {
   LatentDistribution latent_distribution = LatentDistribution::normal;
 };
 
+/// The hyperparameters that options stand for, under scVI's names, and the options that hyperparameters stand for;
+/// one that a model does not have stays at its default.
+Hyperparameters to_hyperparameters(const VaeOptions& options);
+VaeOptions to_vae_options(const DataShape& shape, const Hyperparameters& values);
+
 /// Variational auto-encoder of single-cell counts (Lopez et al. 2018, Nature Methods 15, 1053): a latent cell state z
 /// and library size l per cell; the decoder sees z and the batch.
 class VAE : public Model {
@@ -49,7 +54,7 @@ class VAE : public Model {
   at::Tensor sample_from_posterior_l(const MiniBatch& batch, Noise& noise, bool give_mean = false) override;
 
   /// A sample of z in a list of one, as the reference has it.
-  std::vector<at::Tensor> get_latents(const MiniBatch& batch, Noise& noise);
+  virtual std::vector<at::Tensor> get_latents(const MiniBatch& batch, Noise& noise);
   /// px_scale of inference().
   at::Tensor get_sample_scale(const MiniBatch& batch, Noise& noise, InferenceOptions options = {});
   /// px_rate of inference().
@@ -61,24 +66,42 @@ class VAE : public Model {
   static ModelSpec spec();
 
  protected:
-  using MakeDecoder = std::function<std::shared_ptr<CountDecoder>(Initializer&)>;
+  /// In what the parts of a descendant differ from VAE's.
+  struct Variant {
+    std::string name = {};                                ///< of the model's specification
+    Hyperparameters hyperparameters = {};                 ///< all of them
+    std::string sample_name = "z";                        ///< of the z encoder's draw
+    std::vector<std::int64_t> z_encoder_categories = {};  ///< FCLayersOptions::n_cat_list
+    std::vector<std::int64_t> decoder_categories = {};    ///< the same
+    /// A decoder of another kind; none: VAE's own.
+    std::function<std::shared_ptr<CountDecoder>(Initializer&)> make_decoder = {};
+  };
+  VAE(const VaeOptions& options, std::uint64_t seed, Variant variant);
 
-  /// A model of this kind under another name and with another decoder.
-  VAE(std::string name, const VaeOptions& options, Hyperparameters hyperparameters, std::uint64_t seed,
-      const MakeDecoder& make_decoder);
-  /// VAE's own decoder.
-  static MakeDecoder scvi_decoder(const VaeOptions& options);
-  CountDecoder& decoder() const { return *decoder_; }
-  /// How the counts of these cells are distributed around what the decoder says.
-  virtual CountDecoder::Counts count_distribution(const MiniBatch& batch, Noise& noise) const;
-
- private:
   /// What the encoders read of the counts.
   kernel::LayerInput encoder_input(const kernel::LayerInput& counts) const;
+  /// log(1 + x).
+  static kernel::LayerInput logged(const kernel::LayerInput& counts);
+  /// Of cells with these batches and labels.
+  DecoderSCVI::Counts count_distribution(const at::Tensor& batch_index, const at::Tensor& labels) const;
+  /// inference() for models whose z encoder and decoder see more than VAE's.
+  InferenceOutputs infer(const MiniBatch& batch, const std::vector<at::Tensor>& z_encoder_categories,
+                         const std::vector<at::Tensor>& further_decoder_categories, Noise& noise,
+                         const InferenceOptions& options);
+
+  Encoder& z_encoder() { return *z_encoder_; }
+  Encoder& l_encoder() { return *l_encoder_; }
+  CountDecoder& decoder() const { return *decoder_; }
+  /// Goes on after the parts of VAE with the initial values of a descendant's.
+  Initializer& initializer() { return initializer_; }
+
+ private:
   at::Tensor log_dispersion(const at::Tensor& px_r_of_cells, const at::Tensor& batch_index,
                             const at::Tensor& labels) const;
 
   VaeOptions options_;
+  std::string sample_name_;
+  Initializer initializer_;
   at::Tensor px_r_;
   std::shared_ptr<Encoder> z_encoder_;
   std::shared_ptr<Encoder> l_encoder_;
