@@ -50,9 +50,9 @@ inline void check_category(const at::Tensor& category, const at::Tensor& log_the
   const std::int64_t* const index = category.data_ptr<std::int64_t>();
   for (std::int64_t cell = 0; cell < category.numel(); ++cell) {
     if (index[cell] >= 0 && index[cell] < n) continue;
-    throw InputError({.problem = "is " + std::to_string(index[cell]) + ", but there are " + std::to_string(n) +
-                                 " rows of dispersions",
-                      .field = "the batch or label index"});
+    throw InputError(
+        {.problem = "is " + std::to_string(index[cell]) + ", but there are " + std::to_string(n) + " of them",
+         .field = "the batch or label index"});
   }
 }
 

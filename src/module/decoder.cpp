@@ -5,6 +5,7 @@
 #include "scvi/distribution/count.hpp"
 #include "scvi/kernel/count_heads.hpp"
 #include "scvi/kernel/count_logits.hpp"
+#include "scvi/kernel/fully_connected.hpp"
 #include "scvi/kernel/softmax.hpp"
 
 namespace scvi {
@@ -23,6 +24,12 @@ at::Tensor nll_of(const kernel::CountLogits& logits, const at::Tensor& library, 
       at::exp(logits.category.defined() ? rows_of_categories(logits.log_theta, logits.category) : logits.log_theta);
   if (logits.likelihood == CountLikelihood::nb) return -NegativeBinomial{mean, theta}.log_prob(x.dense()).sum(-1);
   return -ZeroInflatedNegativeBinomial{mean, theta, logits.dropout}.log_prob(x.dense()).sum(-1);
+}
+
+/// A head of its own, by the library's products where they can be had.
+at::Tensor head_of(const at::Tensor& px, const LinearLayer& layer) {
+  const kernel::FullyConnected fused{.weight = layer.weight, .bias = layer.bias, .relu = false};
+  return kernel::can_fuse(px, fused) ? kernel::fully_connected(px, fused) : layer.forward(px);
 }
 
 at::Tensor mapped(const CountDecoder::Counts& counts, const at::Tensor& dropout) {
@@ -86,9 +93,9 @@ at::Tensor DecoderSCVI::nll(const at::Tensor& z, const at::Tensor& library, cons
     return kernel::count_heads_nll(px, library, heads, *x.sparse());
   }
   return nll_of({.likelihood = counts.likelihood,
-                 .scale = px_scale_decoder_->forward(px),
-                 .dropout = has_dropout ? mapped(counts, px_dropout_decoder_->forward(px)) : at::Tensor(),
-                 .log_theta = has_own_r ? px_r_decoder_->forward(px) : counts.log_theta,
+                 .scale = head_of(px, *px_scale_decoder_),
+                 .dropout = has_dropout ? mapped(counts, head_of(px, *px_dropout_decoder_)) : at::Tensor(),
+                 .log_theta = has_own_r ? head_of(px, *px_r_decoder_) : counts.log_theta,
                  .category = counts.category},
                 library, x);
 }

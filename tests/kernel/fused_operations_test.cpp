@@ -12,6 +12,7 @@
 #include "scvi/kernel/count_logits.hpp"
 #include "scvi/kernel/fully_connected.hpp"
 #include "scvi/kernel/latent_draw.hpp"
+#include "scvi/kernel/mixed_dropout.hpp"
 
 namespace scvi::kernel {
 namespace {
@@ -237,7 +238,7 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Combine(::testing::Values(CountLikelihood::zinb, CountLikelihood::nb, CountLikelihood::poisson),
                        ::testing::Values(Form::shared, Form::by_category, Form::per_cell), ::testing::Bool()));
 
-class FusedLogits : public ::testing::TestWithParam<HeadsCase> {};
+class FusedLogits : public ::testing::TestWithParam<std::tuple<CountLikelihood, Form, bool>> {};
 
 TEST_P(FusedLogits, EqualTheirPartsAndTheirGradients) {
   torch::manual_seed(9);
@@ -309,6 +310,45 @@ TEST(FusedHeads, RefuseACategoryOutOfRange) {
       count_heads_nll(torch::randn({kRows, kHidden}), torch::randn({kRows, 1}), heads, sparse_rows(counts_like(0.3))),
       InputError);
 }
+
+class FusedMixedDropout : public ::testing::TestWithParam<std::tuple<double, bool>> {};
+
+TEST_P(FusedMixedDropout, EqualsItsFormulaAndItsGradients) {
+  torch::manual_seed(10);
+  const auto [minimum, by_category] = GetParam();
+  const std::int64_t n_tables = by_category ? 3 : 1;
+  const at::Tensor bernoulli = torch::rand({n_tables, kGenes}) * 0.9998 + 0.0001;
+  MixedDropout what{.logits = (6 * torch::randn({kRows, kGenes})).requires_grad_(true),
+                    .minimum = minimum,
+                    .log_inflated = (1 - bernoulli).log().requires_grad_(true),
+                    .log_plain = bernoulli.log().requires_grad_(true)};
+  if (by_category) what.category = torch::randint(0, 3, {kRows, 1});
+  ASSERT_TRUE(can_fuse(what));
+  const at::Tensor ours = mixed_dropout(what);
+
+  const at::Tensor logits = wide(what.logits), log_inflated = wide(what.log_inflated),
+                   log_plain = wide(what.log_plain);
+  const at::Tensor index = by_category ? what.category.reshape(-1) : at::zeros({kRows}, at::kLong);
+  at::Tensor lifted = logits;
+  if (minimum > 0) {
+    const at::Tensor p = minimum + (1 - minimum) * at::sigmoid(logits);
+    lifted = at::log(p / (1 - p + 1e-8));
+  }
+  const at::Tensor plain =
+      lifted + log_inflated.index_select(0, index) - at::softplus(lifted + log_plain.index_select(0, index));
+  expect_close(ours, plain, "logits");
+  const at::Tensor weights = torch::randn({kRows, kGenes});
+  (ours * weights).sum().backward();
+  (plain * weights.to(at::kDouble)).sum().backward();
+  expect_close(what.logits.grad(), logits.grad(), "by logits");
+  expect_close(what.log_inflated.grad(), log_inflated.grad(), "by log_inflated");
+  expect_close(what.log_plain.grad(), log_plain.grad(), "by log_plain");
+  if (!by_category) return;
+  what.category = at::full({kRows, 1}, 3, at::kLong);
+  EXPECT_THROW(mixed_dropout(what), InputError);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, FusedMixedDropout, ::testing::Combine(::testing::Values(0.0, 0.01), ::testing::Bool()));
 
 TEST(CountMeansNll, EqualsTheDistributionsOverSamples) {
   torch::manual_seed(8);

@@ -23,7 +23,7 @@ struct Hyperparameter {
   std::string help = {};
   std::optional<double> min = {};         ///< smallest value of a number
   std::optional<double> max = {};         ///< largest value of a number
-  std::vector<std::string> choices = {};  ///< allowed words
+  std::vector<std::string> choices = {};  ///< allowed words; those that may stand in place of a number
 };
 
 /// Values by name.
