@@ -79,7 +79,8 @@ class Posterior {
   /// -log p(x | z, l), nats per cell.
   double reconstruction_error() const;
   /// Negative marginal log-likelihood, nats per cell, by importance sampling: log-mean-exp over the samples of each
-  /// cell, in double precision. @throws InputError for latent distribution `ln`, which has no density here
+  /// cell (of all cells together where they share variables), in double precision. @throws InputError for latent
+  /// distribution `ln`, which has no density here
   double marginal_ll(std::int64_t n_mc_samples = 1000) const;
   /// Mean (or one sample) of the latent space.
   Latent get_latent(bool give_mean = true) const;
