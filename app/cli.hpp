@@ -71,6 +71,8 @@ int run_cluster(const Arguments& arguments);
 int run_evaluate(const Arguments& arguments);
 int run_normalize(const Arguments& arguments);
 int run_de(const Arguments& arguments);
+int run_loadings(const Arguments& arguments);
+int run_zero_inflation(const Arguments& arguments);
 int run_report(const Arguments& arguments);
 int run_run(const Arguments& arguments);
 

@@ -23,6 +23,7 @@ using scvi::app::Arguments;
 constexpr int kOurFault = 1;
 constexpr int kUsersFault = 2;
 constexpr int kInterrupted = 130;
+constexpr std::size_t kNameWidth = 16;  // of commands in the usage
 
 using Run = int (*)(const Arguments&);
 
@@ -50,6 +51,9 @@ const std::vector<Command> kCommands = {
     {"cluster", "write neighbours, clusters and a map of the cells into a copy of the file", nullptr,
      "scvi_command_cluster"},
     {"de", "say which genes differ between groups of cells", nullptr, "scvi_command_de"},
+    {"loadings", "write what the factors of a linear decoder mean", nullptr, "scvi_command_loadings"},
+    {"zero-inflation", "say which genes a trained AutoZI model finds zero-inflated", nullptr,
+     "scvi_command_zero_inflation"},
     {"report", "write a page about a trained model and its cells", scvi::app::run_report, nullptr},
 };
 
@@ -57,7 +61,8 @@ void print_usage(std::ostream& out) {
   out << "scvi " << scvi::version() << ": deep generative models for single-cell omics\n\n"
       << "usage: scvi COMMAND ...        (scvi COMMAND --help tells more)\n\n";
   for (const auto& command : kCommands) {
-    out << "  " << command.name << std::string(12 - std::string(command.name).size(), ' ') << command.summary << "\n";
+    out << "  " << command.name << std::string(kNameWidth - std::string(command.name).size(), ' ') << command.summary
+        << "\n";
   }
   out << "\n  --version   print the version\n";
 }

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "gradient_rows.hpp"
 #include "plain_cpu.hpp"
-#include "scvi/core/error.hpp"
 #include "scvi/core/profile.hpp"
 #include "scvi/core/settings.hpp"
 #include "scvi/kernel/linear.hpp"
@@ -38,10 +38,6 @@ at::Tensor head(const at::Tensor& hidden, const at::Tensor& weight, const at::Te
 Logits logits_of(const at::Tensor& hidden, const CountHeads& heads) {
   return {head(hidden, heads.scale_weight, heads.scale_bias), head(hidden, heads.dropout_weight, heads.dropout_bias),
           head(hidden, heads.r_weight, heads.r_bias)};
-}
-
-float* data_of(const at::Tensor& tensor) {
-  return tensor.defined() ? tensor.data_ptr<float>() : nullptr;
 }
 
 Dispersion<float> dispersion_of(const at::Tensor& per_cell, const CountHeads& heads) {
@@ -93,17 +89,6 @@ at::Tensor run(const at::Tensor& library, HeadsState& state, Logits& logits, con
              .library = state.library_gradient.data_ptr<float>(),
              .log_theta = data_of(state.theta_gradient)});
   return nll;
-}
-
-/// out = rows times their weights. @param out may be `rows`
-void scale_rows(const at::Tensor& rows, const at::Tensor& weights, const at::Tensor& out) {
-  const std::int64_t n = rows.size(1);
-  const float* from = rows.data_ptr<float>();
-  const float* const weight = weights.data_ptr<float>();
-  float* to = out.data_ptr<float>();
-  for (std::int64_t row = 0; row < rows.size(0); ++row, from += n, to += n) {
-    for (std::int64_t i = 0; i < n; ++i) to[i] = from[i] * weight[row];
-  }
 }
 
 /// (cells, n_hidden + 1): the rows of `hidden` and a one behind each, times the weights. Multiplied with gradients it
@@ -183,9 +168,7 @@ struct CountHeadsFunction : public torch::autograd::Function<CountHeadsFunction>
   static at::Tensor theta_gradient(HeadsState& state, const at::Tensor& hidden, const at::Tensor& library,
                                    const at::Tensor& weights) {
     const float* const weight = weights.data_ptr<float>();
-    const std::int64_t n = weights.numel();
-    const bool all_same = std::all_of(weight, weight + n, [&](float w) { return w == weight[0]; });
-    if (all_same && n > 0) {
+    if (all_same(weights) && weights.numel() > 0) {
       at::Tensor gradient = at::empty_like(state.theta_gradient);
       const float* const from = state.theta_gradient.data_ptr<float>();
       const float factor = weight[0];
@@ -201,23 +184,6 @@ struct CountHeadsFunction : public torch::autograd::Function<CountHeadsFunction>
   }
 };
 
-void check_category(const CountHeads& heads) {
-  if (!heads.category.defined()) return;
-  const std::int64_t n = heads.log_theta.size(0);
-  const std::int64_t* const category = heads.category.data_ptr<std::int64_t>();
-  for (std::int64_t cell = 0; cell < heads.category.numel(); ++cell) {
-    if (category[cell] >= 0 && category[cell] < n) continue;
-    throw InputError({.problem = "is " + std::to_string(category[cell]) + ", but there are " + std::to_string(n) +
-                                 " rows of dispersions",
-                      .field = "the batch or label index"});
-  }
-}
-
-bool any_requires_grad(std::initializer_list<at::Tensor> tensors) {
-  return std::any_of(tensors.begin(), tensors.end(),
-                     [](const at::Tensor& tensor) { return tensor.defined() && tensor.requires_grad(); });
-}
-
 CountHeads detached(const CountHeads& heads) {
   CountHeads result = heads;
   for (at::Tensor* tensor : {&result.scale_weight, &result.scale_bias, &result.dropout_weight, &result.dropout_bias,
@@ -231,9 +197,6 @@ CountHeads detached(const CountHeads& heads) {
 
 bool can_fuse(const at::Tensor& hidden, const at::Tensor& library, const CountHeads& heads) {
   if (settings().kernel != KernelRoad::fused || hidden.dim() != 2 || !is_plain_cpu_float(hidden)) return false;
-  const bool whole_index = !heads.category.defined() ||
-                           (heads.category.device().is_cpu() && heads.category.is_contiguous() &&
-                            heads.category.scalar_type() == at::kLong && heads.category.numel() == hidden.size(0));
   const auto is_matrix = [](const at::Tensor& weight) {
     return !weight.defined() || (weight.device().is_cpu() && weight.scalar_type() == at::kFloat && weight.dim() == 2);
   };
@@ -241,13 +204,14 @@ bool can_fuse(const at::Tensor& hidden, const at::Tensor& library, const CountHe
   const auto all = [](const auto& holds, std::initializer_list<at::Tensor> tensors) {
     return std::all_of(tensors.begin(), tensors.end(), holds);
   };
-  return whole_index && all(is_matrix, {heads.scale_weight, heads.dropout_weight, heads.r_weight}) &&
+  return is_plain_index(heads.category, hidden.size(0)) &&
+         all(is_matrix, {heads.scale_weight, heads.dropout_weight, heads.r_weight}) &&
          all(is_plain, {library, heads.scale_bias, heads.dropout_bias, heads.r_bias, heads.log_theta});
 }
 
 at::Tensor count_heads_nll(const at::Tensor& hidden, const at::Tensor& library, const CountHeads& heads,
                            const SparseRows& counts) {
-  check_category(heads);
+  check_category(heads.category, heads.log_theta);
   if (!at::GradMode::is_enabled() ||
       !any_requires_grad({hidden, library, heads.scale_weight, heads.scale_bias, heads.dropout_weight,
                           heads.dropout_bias, heads.r_weight, heads.r_bias, heads.log_theta})) {

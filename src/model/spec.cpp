@@ -1,10 +1,13 @@
 #include "scvi/model/spec.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
 #include "scvi/core/error.hpp"
 #include "scvi/core/text.hpp"
+#include "scvi/model/autozivae.hpp"
+#include "scvi/model/ldvae.hpp"
 #include "scvi/model/scanvi.hpp"
 #include "scvi/model/vae.hpp"
 #include "scvi/model/vaec.hpp"
@@ -17,8 +20,16 @@ namespace {
   throw InputError({.problem = "is '" + value + "', but must be " + expected, .field = hyperparameter.name});
 }
 
+/// Whether this is one of the words that may stand in place of a number.
+bool is_word_for_number(const Hyperparameter& hyperparameter, const std::string& word) {
+  const auto& words = hyperparameter.choices;
+  return std::holds_alternative<double>(hyperparameter.default_value) &&
+         std::find(words.begin(), words.end(), word) != words.end();
+}
+
 std::string range_text(const Hyperparameter& hyperparameter, const char* kind) {
   std::string text = kind;
+  for (const auto& word : hyperparameter.choices) text = word + " or " + text;
   const auto bound = [](double value) { return to_text(HyperparameterValue(value)); };
   if (hyperparameter.min && hyperparameter.max) {
     return text + " from " + bound(*hyperparameter.min) + " to " + bound(*hyperparameter.max);
@@ -37,6 +48,9 @@ void check_range(const Hyperparameter& hyperparameter, double value, const char*
 HyperparameterValue checked(const Hyperparameter& hyperparameter, HyperparameterValue value) {
   if (std::holds_alternative<double>(hyperparameter.default_value) && std::holds_alternative<std::int64_t>(value)) {
     value = static_cast<double>(std::get<std::int64_t>(value));
+  }
+  if (const auto* word = std::get_if<std::string>(&value); word && is_word_for_number(hyperparameter, *word)) {
+    return value;
   }
   if (value.index() != hyperparameter.default_value.index()) {
     static constexpr const char* kKinds[] = {"true or false", "a whole number", "a number", "a word"};
@@ -69,7 +83,8 @@ std::optional<Number> parse_number(const std::string& text) {
 }  // namespace
 
 const std::vector<ModelSpec>& model_specs() {
-  static const std::vector<ModelSpec> specs = {VAE::spec(), VAEC::spec(), SCANVI::spec()};
+  static const std::vector<ModelSpec> specs = {VAE::spec(), LDVAE::spec(), VAEC::spec(), SCANVI::spec(),
+                                               AutoZIVAE::spec()};
   return specs;
 }
 
@@ -112,6 +127,7 @@ HyperparameterValue parse_hyperparameter(const Hyperparameter& hyperparameter, c
     refuse(hyperparameter, text, range_text(hyperparameter, "a whole number"));
   }
   if (std::holds_alternative<double>(hyperparameter.default_value)) {
+    if (is_word_for_number(hyperparameter, text)) return text;
     if (const auto value = parse_number<double>(text)) return checked(hyperparameter, *value);
     refuse(hyperparameter, text, range_text(hyperparameter, "a number"));
   }

@@ -144,6 +144,10 @@ VAE::VAE(const VaeOptions& options, std::uint64_t seed, Variant variant)
                                                                         .noise_name = "l_encoder",
                                                                         .sample_name = "l"},
                                                          initializer_));
+  if (variant.make_decoder) {
+    decoder_ = register_module("decoder", variant.make_decoder(initializer_));
+    return;
+  }
   decoder_ = register_module(
       "decoder", std::make_shared<DecoderSCVI>(DecoderOptions{.n_input = options.n_latent,
                                                               .n_output = options.n_input,

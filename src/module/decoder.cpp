@@ -4,9 +4,44 @@
 
 #include "scvi/distribution/count.hpp"
 #include "scvi/kernel/count_heads.hpp"
+#include "scvi/kernel/count_logits.hpp"
+#include "scvi/kernel/fully_connected.hpp"
 #include "scvi/kernel/softmax.hpp"
 
 namespace scvi {
+namespace {
+
+using kernel::CountLikelihood;
+
+/// (cells) -log p(x)
+at::Tensor nll_of(const kernel::CountLogits& logits, const at::Tensor& library, const kernel::LayerInput& x) {
+  if (x.sparse() != nullptr && kernel::can_fuse(logits, library)) {
+    return kernel::count_logits_nll(logits, library, *x.sparse());
+  }
+  const at::Tensor mean = at::exp(library) * at::softmax(logits.scale, -1);
+  if (logits.likelihood == CountLikelihood::poisson) return -Poisson{mean}.log_prob(x.dense()).sum(-1);
+  const at::Tensor theta =
+      at::exp(logits.category.defined() ? rows_of_categories(logits.log_theta, logits.category) : logits.log_theta);
+  if (logits.likelihood == CountLikelihood::nb) return -NegativeBinomial{mean, theta}.log_prob(x.dense()).sum(-1);
+  return -ZeroInflatedNegativeBinomial{mean, theta, logits.dropout}.log_prob(x.dense()).sum(-1);
+}
+
+/// A head of its own, by the library's products where they can be had.
+at::Tensor head_of(const at::Tensor& px, const LinearLayer& layer) {
+  const kernel::FullyConnected fused{.weight = layer.weight, .bias = layer.bias, .relu = false};
+  return kernel::can_fuse(px, fused) ? kernel::fully_connected(px, fused) : layer.forward(px);
+}
+
+at::Tensor mapped(const CountDecoder::Counts& counts, const at::Tensor& dropout) {
+  return counts.map_dropout ? counts.map_dropout(dropout) : dropout;
+}
+
+/// Whether the decoder itself gives the dispersions.
+bool wants_own_r(const CountDecoder::Counts& counts) {
+  return counts.likelihood != CountLikelihood::poisson && !counts.log_theta.defined();
+}
+
+}  // namespace
 
 DecoderSCVI::DecoderSCVI(const DecoderOptions& options, Initializer& initializer) {
   const auto head = [&] {
@@ -44,9 +79,8 @@ DecoderSCVI::Output DecoderSCVI::forward(const at::Tensor& z, const at::Tensor& 
 
 at::Tensor DecoderSCVI::nll(const at::Tensor& z, const at::Tensor& library, const std::vector<at::Tensor>& categories,
                             const kernel::LayerInput& x, const Counts& counts, Noise& noise) {
-  using kernel::CountLikelihood;
   const bool has_dropout = counts.likelihood == CountLikelihood::zinb;
-  const bool has_own_r = counts.likelihood != CountLikelihood::poisson && !counts.log_theta.defined();
+  const bool has_own_r = wants_own_r(counts);
   const at::Tensor px = px_decoder_->forward(z, categories, noise);
   kernel::CountHeads heads{.likelihood = counts.likelihood,
                            .scale_weight = px_scale_decoder_->weight,
@@ -55,17 +89,75 @@ at::Tensor DecoderSCVI::nll(const at::Tensor& z, const at::Tensor& library, cons
                            .category = counts.category};
   if (has_dropout) heads.dropout_weight = px_dropout_decoder_->weight, heads.dropout_bias = px_dropout_decoder_->bias;
   if (has_own_r) heads.r_weight = px_r_decoder_->weight, heads.r_bias = px_r_decoder_->bias;
-  if (x.sparse() != nullptr && kernel::can_fuse(px, library, heads)) {
+  if (!counts.map_dropout && x.sparse() != nullptr && kernel::can_fuse(px, library, heads)) {
     return kernel::count_heads_nll(px, library, heads, *x.sparse());
   }
-  const at::Tensor mean = at::exp(library) * at::softmax(px_scale_decoder_->forward(px), -1);
-  if (counts.likelihood == CountLikelihood::poisson) return -Poisson{mean}.log_prob(x.dense()).sum(-1);
-  at::Tensor log_theta = has_own_r ? px_r_decoder_->forward(px) : counts.log_theta;
-  if (counts.category.defined()) log_theta = rows_of_categories(log_theta, counts.category);
-  const at::Tensor theta = at::exp(log_theta);
-  if (!has_dropout) return -NegativeBinomial{mean, theta}.log_prob(x.dense()).sum(-1);
-  const at::Tensor dropout = px_dropout_decoder_->forward(px);
-  return -ZeroInflatedNegativeBinomial{mean, theta, dropout}.log_prob(x.dense()).sum(-1);
+  return nll_of({.likelihood = counts.likelihood,
+                 .scale = head_of(px, *px_scale_decoder_),
+                 .dropout = has_dropout ? mapped(counts, head_of(px, *px_dropout_decoder_)) : at::Tensor(),
+                 .log_theta = has_own_r ? head_of(px, *px_r_decoder_) : counts.log_theta,
+                 .category = counts.category},
+                library, x);
+}
+
+LinearDecoderSCVI::LinearDecoderSCVI(const LinearDecoderOptions& options, Initializer& initializer)
+    : options_(options) {
+  const auto linear = [&](const char* name) {
+    return register_module(name, std::make_shared<FCLayers>(FCLayersOptions{.n_in = options.n_input,
+                                                                            .n_out = options.n_output,
+                                                                            .n_cat_list = options.n_cat_list,
+                                                                            .n_layers = 1,
+                                                                            .dropout_rate = 0,
+                                                                            .use_batch_norm = options.use_batch_norm,
+                                                                            .use_relu = false,
+                                                                            .bias = options.bias,
+                                                                            .noise_name = "decoder"},
+                                                            initializer));
+  };
+  factor_regressor_ = linear("factor_regressor");
+  px_dropout_decoder_ = linear("px_dropout_decoder");
+  if (options.has_px_r) px_r_decoder_ = linear("px_r_decoder");
+}
+
+at::Tensor LinearDecoderSCVI::dropout_logits(const at::Tensor& z, const std::vector<at::Tensor>& categories,
+                                             bool wanted, Noise& noise) {
+  if (wanted) return px_dropout_decoder_->forward(z, categories, noise);
+  if (is_training() && options_.use_batch_norm) {
+    // The reference moves them for a likelihood without dropout, too, and they are saved with the model.
+    at::NoGradGuard no_grad;
+    px_dropout_decoder_->forward(z, categories, noise);
+  }
+  return {};
+}
+
+CountDecoder::Output LinearDecoderSCVI::forward(const at::Tensor& z, const at::Tensor& library,
+                                                const std::vector<at::Tensor>& categories, const Heads& heads,
+                                                Noise& noise) {
+  Output output;
+  const auto [scale, rate] =
+      kernel::softmax(factor_regressor_->forward(z, categories, noise), heads.px_rate ? library : at::Tensor());
+  output.px_scale = scale;
+  output.px_rate = rate;
+  output.px_dropout = dropout_logits(z, categories, heads.px_dropout, noise);
+  if (heads.px_r) output.px_r = px_r_decoder_->forward(z, categories, noise);
+  return output;
+}
+
+at::Tensor LinearDecoderSCVI::nll(const at::Tensor& z, const at::Tensor& library,
+                                  const std::vector<at::Tensor>& categories, const kernel::LayerInput& x,
+                                  const Counts& counts, Noise& noise) {
+  const bool has_dropout = counts.likelihood == CountLikelihood::zinb;
+  const at::Tensor dropout = dropout_logits(z, categories, has_dropout, noise);
+  return nll_of({.likelihood = counts.likelihood,
+                 .scale = factor_regressor_->forward(z, categories, noise),
+                 .dropout = has_dropout ? mapped(counts, dropout) : at::Tensor(),
+                 .log_theta = wants_own_r(counts) ? px_r_decoder_->forward(z, categories, noise) : counts.log_theta,
+                 .category = counts.category},
+                library, x);
+}
+
+at::Tensor LinearDecoderSCVI::loadings() const {
+  return factor_regressor_->effective_weight(0).narrow(1, 0, options_.n_input);
 }
 
 }  // namespace scvi

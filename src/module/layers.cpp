@@ -107,6 +107,13 @@ at::Tensor FCLayers::forward(const kernel::LayerInput& x, const std::vector<at::
   return h.dense();
 }
 
+at::Tensor FCLayers::effective_weight(std::size_t layer) const {
+  at::NoGradGuard no_grad;
+  const auto& [linear, norm] = layers_.at(layer);
+  if (!norm) return linear->weight;
+  return linear->weight * (norm->weight / at::sqrt(norm->running_var + norm->eps)).unsqueeze(1);
+}
+
 std::optional<kernel::FullyConnected> FCLayers::fused_layer(const Layer& layer, const kernel::LayerInput& x,
                                                             const std::vector<at::Tensor>& categories) const {
   kernel::FullyConnected fused{.weight = layer.linear->weight,

@@ -5,6 +5,7 @@
 #include "samples.hpp"
 #include "scvi/core/error.hpp"
 #include "scvi/kernel/count_nll.hpp"
+#include "scvi/model/autozivae.hpp"
 #include "scvi/posterior/posterior.hpp"
 
 namespace scvi {
@@ -17,6 +18,7 @@ constexpr double kLargestRate = 1e8;
 
 /// The distribution of a model's counts around their means, as its hyperparameters name it.
 CountLikelihood likelihood_of(const Model& model) {
+  if (dynamic_cast<const AutoZIVAE*>(&model) != nullptr) return CountLikelihood::zinb;
   const auto found = model.hyperparameters().find("reconstruction_loss");
   const std::string name = found == model.hyperparameters().end() ? "" : to_text(found->second);
   if (name == "zinb") return CountLikelihood::zinb;
@@ -38,11 +40,14 @@ at::Tensor draw_counts(CountLikelihood likelihood, const InferenceOutputs& outpu
   const at::Tensor counts = noise.poisson("poisson", rate.clamp_max(kLargestRate));
   if (likelihood != CountLikelihood::zinb) return counts;
   const at::Tensor draws = noise.uniform("uniform_zero", counts.sizes(), counts.options());
-  return counts.masked_fill(draws <= at::sigmoid(outputs.px_dropout), 0);
+  const bool mixes = outputs.bernoulli_params.defined();
+  const at::Tensor logits = mixes ? mixed_dropout(outputs.px_dropout, outputs.bernoulli_params) : outputs.px_dropout;
+  return counts.masked_fill(draws <= at::sigmoid(logits), 0);
 }
 
 InferenceOutputs restricted(InferenceOutputs outputs, const std::vector<std::int64_t>& genes) {
-  for (at::Tensor* values : {&outputs.px_scale, &outputs.px_rate, &outputs.px_r, &outputs.px_dropout}) {
+  for (at::Tensor* values :
+       {&outputs.px_scale, &outputs.px_rate, &outputs.px_r, &outputs.px_dropout, &outputs.bernoulli_params}) {
     if (values->defined()) *values = of_genes(*values, genes);
   }
   return outputs;

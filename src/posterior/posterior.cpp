@@ -22,6 +22,9 @@ namespace {
 /// Numbers that the samples decoded at a time may hold; bounds memory.
 constexpr std::int64_t kLargestSampleStep = 1 << 20;
 
+/// The draws behind a marginal likelihood.
+constexpr const char* kMarginal = "marginal_ll";
+
 /// Puts a model into evaluation mode and back.
 class EvaluationMode {
  public:
@@ -190,7 +193,10 @@ void Posterior::for_each_sample(const MiniBatch& batch, std::int64_t minibatch, 
     }
     const std::unique_ptr<Noise> draws =
         n == 1 ? std::move(parts.front()) : std::make_unique<StackedNoise>(std::move(parts));
-    const InferenceOptions how{.n_samples = n, .transform_batch = samples.transform_batch, .decode = samples.decode};
+    InferenceOptions how{.n_samples = n, .transform_batch = samples.transform_batch, .decode = samples.decode};
+    if (samples.global.defined()) {
+      how.global = n == 1 ? samples.global[first] : samples.global.narrow(0, first, n);
+    }
     use(first, model_->inference(batch, *draws, how), *draws);
   }
 }
@@ -251,11 +257,10 @@ double Posterior::reconstruction_error() const {
   return total / static_cast<double>(nb_cells());
 }
 
-double Posterior::marginal_log_likelihood(const MiniBatch& batch, std::int64_t minibatch,
-                                          std::int64_t n_mc_samples) const {
+std::vector<double> Posterior::log_weights(const MiniBatch& batch, std::int64_t minibatch,
+                                           const Samples& samples) const {
   const std::int64_t n_cells = batch.size();
-  std::vector<double> log_weights(static_cast<std::size_t>(n_mc_samples * n_cells));
-  const Samples samples{.purpose = "marginal_ll", .n_samples = n_mc_samples};
+  std::vector<double> result(static_cast<std::size_t>(samples.n_samples * n_cells));
   for_each_sample(batch, minibatch, samples, [&](std::int64_t first, const InferenceOutputs& out, Noise&) {
     const at::Tensor p_z = normal_log_prob(out.z, at::zeros_like(out.z), at::ones_like(out.z)).sum(-1);
     const at::Tensor p_l = normal_log_prob(out.library, batch.local_l_mean, batch.local_l_var).sum(-1);
@@ -263,9 +268,45 @@ double Posterior::marginal_log_likelihood(const MiniBatch& batch, std::int64_t m
     const at::Tensor q_l = normal_log_prob(out.library, out.ql_m, out.ql_v).sum(-1);
     const at::Tensor log_weight = p_z + p_l - model_->get_reconstruction_loss(batch, out) - q_z - q_l;
     const at::Tensor values = log_weight.to(at::kCPU, at::kDouble).contiguous();
-    std::memcpy(log_weights.data() + first * n_cells, values.data_ptr<double>(), values.nbytes());
+    std::memcpy(result.data() + first * n_cells, values.data_ptr<double>(), values.nbytes());
   });
-  return sum_of_log_mean_exp(log_weights, n_mc_samples, n_cells);
+  return result;
+}
+
+double Posterior::marginal_log_likelihood(std::int64_t n_mc_samples) const {
+  const Samples samples{.purpose = kMarginal, .n_samples = n_mc_samples};
+  return sum_over_minibatches("marginal likelihood", [&](std::int64_t i, const MiniBatch& batch) {
+    return sum_of_log_mean_exp(log_weights(batch, i, samples), n_mc_samples, batch.size());
+  });
+}
+
+double Posterior::joint_log_likelihood(std::int64_t n_mc_samples) const {
+  at::NoGradGuard no_grad;
+  std::vector<at::Tensor> draws;
+  std::vector<double> totals;
+  for (std::int64_t sample = 0; sample < n_mc_samples; ++sample) {
+    const GlobalDraw draw = model_->draw_global(*noise(kMarginal, 0, sample));
+    draws.push_back(draw.value);
+    totals.push_back(draw.log_weight.item<double>());
+  }
+  const Samples samples{.purpose = kMarginal, .n_samples = n_mc_samples, .global = at::stack(draws)};
+  std::vector<std::vector<double>> parts(static_cast<std::size_t>(chunk_count(nb_cells(), options_.batch_size)));
+  for_each_minibatch("marginal likelihood", [&](std::int64_t i, std::int64_t, const MiniBatch& batch) {
+    const std::vector<double> weights = log_weights(batch, i, samples);
+    for (std::int64_t sample = 0; sample < n_mc_samples; ++sample) {
+      const auto first = weights.begin() + sample * batch.size();
+      parts[i].push_back(std::accumulate(first, first + batch.size(), 0.0));
+    }
+  });
+  for (const auto& part : parts) {
+    for (std::size_t sample = 0; sample < totals.size(); ++sample) totals[sample] += part[sample];
+  }
+  return sum_of_log_mean_exp(totals, n_mc_samples, 1);
+}
+
+bool Posterior::has_global_variables() const {
+  at::NoGradGuard no_grad;
+  return model_->draw_global(*noise(kMarginal, 0)).value.defined();
 }
 
 double Posterior::marginal_ll(std::int64_t n_mc_samples) const {
@@ -276,9 +317,8 @@ double Posterior::marginal_ll(std::int64_t n_mc_samples) const {
                       .remedy = "use elbo, or train with --latent-distribution normal"});
   }
   if (n_mc_samples < 1) throw InputError({.problem = "must be at least 1", .field = "n_mc_samples"});
-  const double total = sum_over_minibatches("marginal likelihood", [&](std::int64_t i, const MiniBatch& batch) {
-    return marginal_log_likelihood(batch, i, n_mc_samples);
-  });
+  const double total =
+      has_global_variables() ? joint_log_likelihood(n_mc_samples) : marginal_log_likelihood(n_mc_samples);
   return -total / static_cast<double>(nb_cells());
 }
 

@@ -418,7 +418,7 @@ at::Tensor unsupervised_loss(const Elbo& terms, double kl_weight, double n_train
 
 at::Tensor UnsupervisedTrainer::loss(const MiniBatch& batch, Noise& noise) {
   return unsupervised_loss(model().forward(batch, noise), kl_weight(), static_cast<double>(split().train.size()),
-                           unsupervised_.normalize_loss.value_or(true));
+                           unsupervised_.normalize_loss.value_or(model().normalizes_loss()));
 }
 
 std::string UnsupervisedTrainer::fingerprint() const {

@@ -7,8 +7,9 @@
 namespace scvi::testing {
 namespace {
 
-const std::vector<std::string> kCommands = {"info",  "convert",  "prepare",   "datasets", "simulate", "plot", "train",
-                                            "embed", "annotate", "normalize", "evaluate", "cluster",  "de"};
+const std::vector<std::string> kCommands = {"run",     "info",  "convert",  "prepare",        "datasets",  "simulate",
+                                            "plot",    "train", "embed",    "annotate",       "normalize", "evaluate",
+                                            "cluster", "de",    "loadings", "zero-inflation", "report"};
 
 TEST(Help, OfTheProgramNamesEveryCommand) {
   for (const std::string word : {"--help", "-h", "help"}) {
@@ -193,10 +194,14 @@ TEST(Help, OfACommandNamesItsOptions) {
        "--threads",
        "--verbosity",
        "--no-progress"},
+      {"RUN", "--output", "--top", "--force", "--threads", "--verbosity", "--no-progress"},
+      {"RUN", "DATA", "--output", "--threshold", "--memory", "--force", "--threads", "--verbosity", "--no-progress"},
   };
   // How the input is read.
   for (std::size_t i = 0; i < kCommands.size(); ++i) {
-    if (kCommands[i] == "simulate" || kCommands[i] == "datasets" || kCommands[i] == "plot") continue;
+    if (kCommands[i] == "simulate" || kCommands[i] == "datasets" || kCommands[i] == "plot" ||
+        kCommands[i] == "loadings")
+      continue;
     for (const std::string option : {"--format", "--layer", "--genome", "--gene-ids", "--lines-are", "--separator",
                                      "--annotation-columns", "--member"}) {
       options[i].push_back(option);

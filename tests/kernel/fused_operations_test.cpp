@@ -9,8 +9,10 @@
 #include "scvi/distribution/count.hpp"
 #include "scvi/distribution/divergence.hpp"
 #include "scvi/kernel/count_heads.hpp"
+#include "scvi/kernel/count_logits.hpp"
 #include "scvi/kernel/fully_connected.hpp"
 #include "scvi/kernel/latent_draw.hpp"
+#include "scvi/kernel/mixed_dropout.hpp"
 
 namespace scvi::kernel {
 namespace {
@@ -236,6 +238,68 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Combine(::testing::Values(CountLikelihood::zinb, CountLikelihood::nb, CountLikelihood::poisson),
                        ::testing::Values(Form::shared, Form::by_category, Form::per_cell), ::testing::Bool()));
 
+class FusedLogits : public ::testing::TestWithParam<std::tuple<CountLikelihood, Form, bool>> {};
+
+TEST_P(FusedLogits, EqualTheirPartsAndTheirGradients) {
+  torch::manual_seed(9);
+  const auto [likelihood, form, same_weights] = GetParam();
+  const auto parameter = [](at::IntArrayRef shape) { return (0.7 * torch::randn(shape)).requires_grad_(true); };
+  const at::Tensor library = (torch::randn({kRows, 1}) + 5).requires_grad_(true);
+  const at::Tensor counts = counts_like(0.4);
+  CountLogits logits{.likelihood = likelihood, .scale = parameter({kRows, kGenes})};
+  if (likelihood == CountLikelihood::zinb) logits.dropout = parameter({kRows, kGenes});
+  if (likelihood != CountLikelihood::poisson) {
+    if (form == Form::per_cell) logits.log_theta = parameter({kRows, kGenes});
+    if (form == Form::shared) logits.log_theta = parameter({kGenes});
+    if (form == Form::by_category) {
+      logits.log_theta = parameter({3, kGenes});
+      logits.category = torch::randint(0, 2, {kRows, 1});
+    }
+  }
+  ASSERT_TRUE(can_fuse(logits, library));
+  const at::Tensor ours = count_logits_nll(logits, library, sparse_rows(counts));
+
+  const at::Tensor library2 = wide(library), scale = wide(logits.scale);
+  const at::Tensor mean = at::exp(library2) * at::softmax(scale, -1);
+  const at::Tensor dropout = logits.dropout.defined() ? wide(logits.dropout) : at::Tensor();
+  const at::Tensor log_theta = logits.log_theta.defined() ? wide(logits.log_theta) : at::Tensor();
+  at::Tensor theta = log_theta;
+  if (logits.category.defined()) theta = at::index_select(theta, 0, logits.category.reshape(-1));
+  if (theta.defined()) theta = theta.exp();
+  const at::Tensor x = counts.to(at::kDouble);
+  at::Tensor log_prob;
+  if (likelihood == CountLikelihood::zinb) log_prob = ZeroInflatedNegativeBinomial{mean, theta, dropout}.log_prob(x);
+  if (likelihood == CountLikelihood::nb) log_prob = NegativeBinomial{mean, theta}.log_prob(x);
+  if (likelihood == CountLikelihood::poisson) log_prob = Poisson{mean}.log_prob(x);
+  const at::Tensor plain = -log_prob.sum(-1);
+  expect_close(ours, plain, "loss");
+  {
+    at::NoGradGuard no_grad;
+    expect_close(count_logits_nll(logits, library, sparse_rows(counts)), plain, "loss without gradients");
+  }
+
+  const at::Tensor weights = same_weights ? at::full({kRows}, 0.25F) : torch::rand({kRows});
+  (ours * weights).sum().backward();
+  (plain * weights.to(at::kDouble)).sum().backward();
+  expect_close(library.grad(), library2.grad(), "library");
+  expect_close(logits.scale.grad(), scale.grad(), "scale");
+  if (dropout.defined()) expect_close(logits.dropout.grad(), dropout.grad(), "dropout");
+  if (log_theta.defined()) expect_close(logits.log_theta.grad(), log_theta.grad(), "log_theta");
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, FusedLogits,
+    ::testing::Combine(::testing::Values(CountLikelihood::zinb, CountLikelihood::nb, CountLikelihood::poisson),
+                       ::testing::Values(Form::shared, Form::by_category, Form::per_cell), ::testing::Bool()));
+
+TEST(FusedLogits, RefuseACategoryOutOfRange) {
+  const CountLogits logits{.likelihood = CountLikelihood::nb,
+                           .scale = torch::randn({kRows, kGenes}),
+                           .log_theta = torch::randn({2, kGenes}),
+                           .category = at::full({kRows, 1}, 2, at::kLong)};
+  EXPECT_THROW(count_logits_nll(logits, torch::randn({kRows, 1}), sparse_rows(counts_like(0.3))), InputError);
+}
+
 TEST(FusedHeads, RefuseACategoryOutOfRange) {
   CountHeads heads{.likelihood = CountLikelihood::nb,
                    .scale_weight = torch::randn({kGenes, kHidden}),
@@ -246,6 +310,45 @@ TEST(FusedHeads, RefuseACategoryOutOfRange) {
       count_heads_nll(torch::randn({kRows, kHidden}), torch::randn({kRows, 1}), heads, sparse_rows(counts_like(0.3))),
       InputError);
 }
+
+class FusedMixedDropout : public ::testing::TestWithParam<std::tuple<double, bool>> {};
+
+TEST_P(FusedMixedDropout, EqualsItsFormulaAndItsGradients) {
+  torch::manual_seed(10);
+  const auto [minimum, by_category] = GetParam();
+  const std::int64_t n_tables = by_category ? 3 : 1;
+  const at::Tensor bernoulli = torch::rand({n_tables, kGenes}) * 0.9998 + 0.0001;
+  MixedDropout what{.logits = (6 * torch::randn({kRows, kGenes})).requires_grad_(true),
+                    .minimum = minimum,
+                    .log_inflated = (1 - bernoulli).log().requires_grad_(true),
+                    .log_plain = bernoulli.log().requires_grad_(true)};
+  if (by_category) what.category = torch::randint(0, 3, {kRows, 1});
+  ASSERT_TRUE(can_fuse(what));
+  const at::Tensor ours = mixed_dropout(what);
+
+  const at::Tensor logits = wide(what.logits), log_inflated = wide(what.log_inflated),
+                   log_plain = wide(what.log_plain);
+  const at::Tensor index = by_category ? what.category.reshape(-1) : at::zeros({kRows}, at::kLong);
+  at::Tensor lifted = logits;
+  if (minimum > 0) {
+    const at::Tensor p = minimum + (1 - minimum) * at::sigmoid(logits);
+    lifted = at::log(p / (1 - p + 1e-8));
+  }
+  const at::Tensor plain =
+      lifted + log_inflated.index_select(0, index) - at::softplus(lifted + log_plain.index_select(0, index));
+  expect_close(ours, plain, "logits");
+  const at::Tensor weights = torch::randn({kRows, kGenes});
+  (ours * weights).sum().backward();
+  (plain * weights.to(at::kDouble)).sum().backward();
+  expect_close(what.logits.grad(), logits.grad(), "by logits");
+  expect_close(what.log_inflated.grad(), log_inflated.grad(), "by log_inflated");
+  expect_close(what.log_plain.grad(), log_plain.grad(), "by log_plain");
+  if (!by_category) return;
+  what.category = at::full({kRows, 1}, 3, at::kLong);
+  EXPECT_THROW(mixed_dropout(what), InputError);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, FusedMixedDropout, ::testing::Combine(::testing::Values(0.0, 0.01), ::testing::Bool()));
 
 TEST(CountMeansNll, EqualsTheDistributionsOverSamples) {
   torch::manual_seed(8);

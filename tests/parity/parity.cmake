@@ -20,7 +20,7 @@ endfunction()
 foreach(file ${golden_cases})
   scvi_add_parity_test(${file} parity)
   # Models run on either road.
-  if(file MATCHES "/(traj_|posterior_)?(vae|vaec|scanvi|classifier|scale_sampler)[_.]")
+  if(file MATCHES "/(traj_|posterior_)?(vae|ldvae|autozi|vaec|scanvi|classifier|scale_sampler)[_.]")
     scvi_add_parity_test(${file} parity-aten --aten)
   endif()
 endforeach()

@@ -23,7 +23,7 @@ bool replay(const GoldenCase& golden, Comparison& comparison) {
     replay_scale_sampler(golden, comparison);
     return true;
   }
-  if (golden.model() == "VAE") {
+  if (golden.model() == "VAE" || golden.model() == "LDVAE" || golden.model() == "AutoZIVAE") {
     if (golden.name().starts_with("posterior_")) {
       replay_posterior(golden, comparison);
     } else if (golden.is_trajectory()) {

@@ -63,6 +63,7 @@ class Replay {
         const std::string base = path.substr(0, path.find_first_of("/@"));
         const bool by_minibatch = path == base + suffix + "/mb" + std::to_string(minibatch);
         if (by_minibatch) draws[base] = values;
+        if (!suffix.empty() && path == base + suffix) draws[base] = values;
         if (path == base) draws[base] = values.dim() == 3 ? values[draw] : values;
       }
       return std::make_unique<RecordedNoise>(std::move(draws));
@@ -178,6 +179,8 @@ void replay_posterior(const GoldenCase& golden, Comparison& comparison) {
   Replay replay(golden, golden.file().attribute_number<std::int64_t>("expected/meta", "minibatch_size"));
   replay_likelihoods(golden, replay, comparison);
   replay_latent(golden, replay, comparison);
+  // The reference offers these for the other models alone.
+  if (golden.model() == "AutoZIVAE") return;
   replay_expression(golden, replay, comparison);
   replay_imputation_list(golden, replay, comparison);
   replay_generation(golden, replay, comparison);

@@ -4,6 +4,8 @@
 #include "replay.hpp"
 #include "scvi/core/error.hpp"
 #include "scvi/distribution/divergence.hpp"
+#include "scvi/model/autozivae.hpp"
+#include "scvi/model/ldvae.hpp"
 #include "scvi/model/model.hpp"
 #include "scvi/training/trainer.hpp"
 
@@ -63,6 +65,7 @@ void replay_outputs(const GoldenCase& golden, Model& model, const MiniBatch& bat
       {"ql_m", out.ql_m},
       {"ql_v", out.ql_v},
       {"library", out.library},
+      {"bernoulli_params", out.bernoulli_params},
       {"reconstruction_loss", model.get_reconstruction_loss(batch, out)},
       {"kl_z", kl_standard_normal(out.qz_m, out.qz_v).sum(1)},
       {"kl_l", kl_normal(out.ql_m, out.ql_v, batch.local_l_mean, batch.local_l_var).sum(1)},
@@ -87,12 +90,23 @@ void replay_loss(const GoldenCase& golden, Model& model, const MiniBatch& batch,
   load_state_dict(model, golden.state("weights"), golden.name());
   for (auto& parameter : model.parameters()) parameter.mutable_grad().reset();
   RecordedNoise noise = noise_of(golden, "expected/loss");
-  const at::Tensor loss =
-      unsupervised_loss(model.forward(batch, noise), kl_weight, static_cast<double>(batch.size()), true);
+  const double n_train = golden.file().has_attribute("inputs", "n_train")
+                             ? golden.file().attribute_number<double>("inputs", "n_train")
+                             : static_cast<double>(batch.size());
+  const at::Tensor loss = unsupervised_loss(model.forward(batch, noise), kl_weight, n_train, model.normalizes_loss());
   comparison.by_rule(golden, loss_path, loss);
   if (gradients.empty() || !golden.has(gradients)) return;
   loss.backward();
   compare_gradients(golden, model, gradients, comparison);
+}
+
+void replay_alphas_betas(const GoldenCase& golden, const Model& model, Comparison& comparison) {
+  const AlphasBetas of = dynamic_cast<const AutoZIVAE&>(model).get_alphas_betas();
+  const std::string group = "expected/alphas_betas/";
+  comparison.by_rule(golden, group + "alpha_posterior", of.alpha_posterior);
+  comparison.by_rule(golden, group + "beta_posterior", of.beta_posterior);
+  comparison.by_rule(golden, group + "alpha_prior", of.alpha_prior);
+  comparison.by_rule(golden, group + "beta_prior", of.beta_prior);
 }
 
 /// A bias that a batch norm subtracts, or the running mean behind it: rounding noise moves both, and nothing else.
@@ -161,6 +175,8 @@ std::shared_ptr<Model> model_of(const GoldenCase& golden) {
       shape.n_batch = value.get<std::int64_t>();
     } else if (name == "n_labels") {
       shape.n_labels = value.get<std::int64_t>();
+    } else if (value.is_null() && golden.model() == "AutoZIVAE") {
+      hyperparameters[name] = std::string("none");
     } else if (value.is_null() || value.is_object()) {
       continue;  // the default; no case gives classifier_parameters any
     } else if (value.is_array()) {
@@ -193,6 +209,11 @@ void replay_vae(const GoldenCase& golden, Comparison& comparison) {
   replay_loss(golden, *model, batch, true, 0.37, "train_kl037", "expected/grad_kl037", comparison);
   replay_loss(golden, *model, batch, false, 1, "eval_kl1", "expected/grad_eval", comparison);
   replay_loss(golden, *model, batch, false, 0.37, "eval_kl037", "", comparison);
+  load_state_dict(*model, golden.state("weights"), golden.name());
+  if (golden.has("expected/loadings")) {
+    comparison.by_rule(golden, "expected/loadings", dynamic_cast<const LDVAE&>(*model).get_loadings());
+  }
+  if (golden.has("expected/alphas_betas")) replay_alphas_betas(golden, *model, comparison);
 }
 
 void replay_vae_trajectory(const GoldenCase& golden, Comparison& comparison) {

@@ -37,6 +37,15 @@ struct InferenceOutputs {
   at::Tensor ql_m;        ///< (cells, 1)
   at::Tensor ql_v;        ///< (cells, 1)
   at::Tensor library;     ///< (cells, 1) sample of the log library size
+  /// AutoZI: probability that a gene is not zero-inflated, a sample: (genes) or (cells, genes); of several samples
+  /// (n_samples, 1 or cells, genes)
+  at::Tensor bernoulli_params = {};
+};
+
+/// A draw of the variables that all cells share, for importance sampling.
+struct GlobalDraw {
+  at::Tensor value = {};  ///< as InferenceOptions::global takes it; undefined where a model has no such variables
+  at::Tensor log_weight = {};  ///< scalar, log p(value) - log q(value)
 };
 
 /// What is wanted of a decoder; the rest of InferenceOutputs may then stay undefined.
@@ -52,6 +61,9 @@ struct InferenceOptions {
   /// Decode every cell as if it came from this batch.
   std::optional<std::int64_t> transform_batch = {};
   Decode decode = Decode::all;
+  /// What the variables that all cells share are; undefined: drawn anew. With a leading dimension for several
+  /// samples.
+  at::Tensor global = {};
 };
 
 /// What every model answers. Parameters and buffers carry scVI's names.
@@ -70,6 +82,11 @@ class Model : public torch::nn::Module {
                                              std::int64_t n_samples = 5000) = 0;
   /// (cells, 1) sample of the natural log of the library size, or its mean.
   virtual at::Tensor sample_from_posterior_l(const MiniBatch& batch, Noise& noise, bool give_mean = false) = 0;
+
+  /// Draws from the posterior of what all cells share.
+  virtual GlobalDraw draw_global(Noise& /*noise*/) { return {}; }
+  /// Whether trainers divide its loss by the number of training cells unless they are told.
+  virtual bool normalizes_loss() const { return true; }
 
   const std::string& name() const { return name_; }
   const DataShape& shape() const { return shape_; }

@@ -21,9 +21,10 @@ struct Hyperparameter {
   std::string name = {};  ///< scVI's name: "n_latent"
   HyperparameterValue default_value = {};
   std::string help = {};
-  std::optional<double> min = {};         ///< smallest value of a number
-  std::optional<double> max = {};         ///< largest value of a number
-  std::vector<std::string> choices = {};  ///< allowed words; none: any text
+  std::optional<double> min = {};  ///< smallest value of a number
+  std::optional<double> max = {};  ///< largest value of a number
+  /// Allowed words, none: any text; of a number, words that may stand in its place.
+  std::vector<std::string> choices = {};
 };
 
 /// Values by name.

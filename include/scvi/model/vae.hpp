@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -72,6 +73,8 @@ class VAE : public Model {
     std::string sample_name = "z";                        ///< of the z encoder's draw
     std::vector<std::int64_t> z_encoder_categories = {};  ///< FCLayersOptions::n_cat_list
     std::vector<std::int64_t> decoder_categories = {};    ///< the same
+    /// A decoder of another kind; none: VAE's own.
+    std::function<std::shared_ptr<CountDecoder>(Initializer&)> make_decoder = {};
   };
   VAE(const VaeOptions& options, std::uint64_t seed, Variant variant);
 
@@ -86,7 +89,7 @@ class VAE : public Model {
 
   Encoder& z_encoder() { return *z_encoder_; }
   Encoder& l_encoder() { return *l_encoder_; }
-  DecoderSCVI& decoder() { return *decoder_; }
+  CountDecoder& decoder() const { return *decoder_; }
   /// Goes on after the parts of VAE with the initial values of a descendant's.
   Initializer& initializer() { return initializer_; }
 
@@ -100,7 +103,7 @@ class VAE : public Model {
   at::Tensor px_r_;
   std::shared_ptr<Encoder> z_encoder_;
   std::shared_ptr<Encoder> l_encoder_;
-  std::shared_ptr<DecoderSCVI> decoder_;
+  std::shared_ptr<CountDecoder> decoder_;
 };
 
 }  // namespace scvi

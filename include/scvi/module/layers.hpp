@@ -94,6 +94,8 @@ class FCLayers : public torch::nn::Module {
   /// or
   ///        one-hot rows (cells, n). May be undefined only where the category has fewer than two values.
   at::Tensor forward(const kernel::LayerInput& x, const std::vector<at::Tensor>& categories, Noise& noise);
+  /// (out, in) the weight of a layer with the factor that its batch norm, if any, applies in evaluation mode.
+  at::Tensor effective_weight(std::size_t layer) const;
 
  private:
   struct Layer {

@@ -79,7 +79,8 @@ class Posterior {
   /// -log p(x | z, l), nats per cell.
   double reconstruction_error() const;
   /// Negative marginal log-likelihood, nats per cell, by importance sampling: log-mean-exp over the samples of each
-  /// cell, in double precision. @throws InputError for latent distribution `ln`, which has no density here
+  /// cell (of all cells together where they share variables), in double precision. @throws InputError for latent
+  /// distribution `ln`, which has no density here
   double marginal_ll(std::int64_t n_mc_samples = 1000) const;
   /// Mean (or one sample) of the latent space.
   Latent get_latent(bool give_mean = true) const;
@@ -144,6 +145,7 @@ class Posterior {
     std::optional<std::int64_t> transform_batch = {};
     Decode decode = Decode::all;
     std::int64_t first_draw = 0;  ///< number of the first draw: batches that are averaged have draws of their own
+    at::Tensor global = {};       ///< (n_samples, ...) what all cells share in each sample, where it is not drawn
   };
 
   std::unique_ptr<Noise> noise(std::string_view purpose, std::int64_t minibatch, std::int64_t sample = 0) const;
@@ -175,7 +177,13 @@ class Posterior {
   void check(const ExpressionOptions& options) const;
   void check(const DenoisedOptions& options) const;
   void check_batch(std::int64_t batch) const;
-  double marginal_log_likelihood(const MiniBatch& batch, std::int64_t minibatch, std::int64_t n_mc_samples) const;
+  /// (n_samples, cells) log p(x, z, l) - log q(z, l) of the cells of a minibatch.
+  std::vector<double> log_weights(const MiniBatch& batch, std::int64_t minibatch, const Samples& samples) const;
+  /// Sum over cells.
+  double marginal_log_likelihood(std::int64_t n_mc_samples) const;
+  /// The same for a model with variables that all cells share: cells are then no longer independent.
+  double joint_log_likelihood(std::int64_t n_mc_samples) const;
+  bool has_global_variables() const;
 
   std::shared_ptr<Model> model_;
   std::shared_ptr<const GeneExpressionDataset> dataset_;
