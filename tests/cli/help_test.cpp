@@ -7,9 +7,9 @@
 namespace scvi::testing {
 namespace {
 
-const std::vector<std::string> kCommands = {"run",     "info",  "convert",  "prepare",        "datasets",  "simulate",
-                                            "plot",    "train", "embed",    "annotate",       "normalize", "evaluate",
-                                            "cluster", "de",    "loadings", "zero-inflation", "report"};
+const std::vector<std::string> kCommands = {"info",  "convert",  "prepare",        "datasets",  "simulate", "plot",
+                                            "train", "embed",    "annotate",       "normalize", "evaluate", "cluster",
+                                            "de",    "loadings", "zero-inflation", "report",    "run"};
 
 TEST(Help, OfTheProgramNamesEveryCommand) {
   for (const std::string word : {"--help", "-h", "help"}) {
@@ -196,11 +196,38 @@ TEST(Help, OfACommandNamesItsOptions) {
        "--no-progress"},
       {"RUN", "--output", "--top", "--force", "--threads", "--verbosity", "--no-progress"},
       {"RUN", "DATA", "--output", "--threshold", "--memory", "--force", "--threads", "--verbosity", "--no-progress"},
+      {"RUN", "DATA", "--output", "--de", "--scores", "--groupby", "--basis", "--color", "--title", "--markers",
+       "--table-markers", "--memory", "--seed", "--force", "--threads", "--verbosity", "--no-progress"},
+      {"DATA",
+       "--output",
+       "--batch-key",
+       "--labels-key",
+       "--min-genes-per-cell",
+       "--min-cells-per-gene",
+       "--n-top-genes",
+       "--gene-selection",
+       "--epochs",
+       "--kl-warmup-epochs",
+       "--patience",
+       "--resolution",
+       "--prepare",
+       "--train",
+       "--cluster",
+       "--de",
+       "--memory",
+       "--seed",
+       "--device",
+       "--resume",
+       "--force",
+       "--threads",
+       "--verbosity",
+       "--no-progress"},
   };
+  ASSERT_EQ(options.size(), kCommands.size());
   // How the input is read.
   for (std::size_t i = 0; i < kCommands.size(); ++i) {
     if (kCommands[i] == "simulate" || kCommands[i] == "datasets" || kCommands[i] == "plot" ||
-        kCommands[i] == "loadings")
+        kCommands[i] == "loadings" || kCommands[i] == "report")
       continue;
     for (const std::string option : {"--format", "--layer", "--genome", "--gene-ids", "--lines-are", "--separator",
                                      "--annotation-columns", "--member"}) {

@@ -69,8 +69,10 @@ TEST(GeneExpressionDataset, WithoutRemappingCategoriesKeepTheirNumbers) {
   EXPECT_EQ(dataset.cell_types(), (Names{"0", "1", "2"}));
   options.labels = {2, 2, kMaxCategories};
   EXPECT_THROW(dataset_of(random_counts(3, 3), options), InputError);
-  options.labels = {2, 2, -1};
+  options.labels = {2, 2, -2};
   EXPECT_THROW(dataset_of(random_counts(3, 3), options), InputError);
+  options.labels = {2, 2, -1};
+  EXPECT_EQ(dataset_of(random_counts(3, 3), options).labels(), (Numbers{2, 2, -1}));
 }
 
 TEST(GeneExpressionDataset, RemapCategoriesReturnsOldValues) {
