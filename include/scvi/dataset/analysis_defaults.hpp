@@ -26,9 +26,9 @@ struct TrainingDefaults {
   std::int64_t frequency = 0;  ///< epochs between two looks at the metrics
 };
 
-/// The 2,000 most variable of more than 3,000 genes. 400 epochs up to 20,000 cells and fewer above, so that the number
-/// of minibatches stays the same (the rule of scvi-tools), but at least 8; more below, so that it does not fall under
-/// 6,000, but at most 2,000. The KL divergence is in force after a quarter of them.
+/// The 2,000 most variable of more than 3,000 genes. 400 epochs up to 20,000 cells and fewer above, so that the
+/// number of minibatches stays the same (the rule of scvi-tools), but at least 8; more below, so that it does not
+/// fall under 6,000, but at most 2,000. The KL divergence is in force after a quarter of them.
 TrainingDefaults training_defaults(std::int64_t n_cells, std::int64_t n_genes);
 
 /// The column of obs that is called as batches usually are, "" when none is: batch, batch_id, batchid, batch_indices,

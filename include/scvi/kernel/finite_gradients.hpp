@@ -17,8 +17,8 @@ class FiniteGradients {
   FiniteGradients(const FiniteGradients&) = delete;
   FiniteGradients& operator=(const FiniteGradients&) = delete;
 
-  /// Says that all numbers of a new tensor are finite; of no effect where nobody wants to know, or where the tensor is
-  /// only a part of its memory.
+  /// Says that all numbers of a new tensor are finite; of no effect where nobody wants to know, or where the tensor
+  /// is only a part of its memory.
   static void note(const at::Tensor& gradient);
 
   /// Whether all numbers are finite. Reads them unless that was noted and nobody changed them since.
