@@ -59,9 +59,7 @@ int annotate(const Arguments& arguments) {
   app.add_option("--key", options.key, "obs column for the cell type; _probability and _margin follow it")
       ->check(not_empty())
       ->capture_default_str();
-  app.add_option("--batch-size", options.batch_size, "cells computed at a time")
-      ->check(whole_number(1, 1 << 20))
-      ->capture_default_str();
+  add_batch_size_option(app, options.batch_size);
   add_device_option(app, options.device);
   add_force_option(app, options.force);
   add_kernel_option(app, options.common);

@@ -72,9 +72,7 @@ void add_map_options(CLI::App& app, ClusterCommandOptions& options) {
 void add_model_options(CLI::App& app, ClusterCommandOptions& options) {
   app.add_option("--key", options.key, "name of the latent space in obsm")->check(not_empty())->capture_default_str();
   add_memory_option(app, options.memory);
-  app.add_option("--batch-size", options.batch_size, "cells computed at a time")
-      ->check(whole_number(1, 1 << 20))
-      ->capture_default_str();
+  add_batch_size_option(app, options.batch_size);
   add_device_option(app, options.device);
   add_kernel_option(app, options.common);
 }

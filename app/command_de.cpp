@@ -123,9 +123,7 @@ void add_options(CLI::App& app, DeOptions& options) {
       ->capture_default_str();
   add_input_options(app, options.reading);
   add_memory_option(app, options.memory);
-  app.add_option("--batch-size", options.batch_size, "cells computed at a time")
-      ->check(whole_number(1, 1 << 20))
-      ->capture_default_str();
+  add_batch_size_option(app, options.batch_size);
   app.add_option("--seed", options.seed, "seed of the draws")->check(whole_number(0))->capture_default_str();
   add_device_option(app, options.device);
   add_force_option(app, options.force);

@@ -47,9 +47,7 @@ int embed(const Arguments& arguments) {
   app.add_option("--key", options.key, "name of the latent space in obsm")->capture_default_str();
   app.add_option("--library-key", options.library_key, "obs column for the library size that the model infers")
       ->capture_default_str();
-  app.add_option("--batch-size", options.batch_size, "cells computed at a time")
-      ->check(whole_number(1, 1 << 20))
-      ->capture_default_str();
+  add_batch_size_option(app, options.batch_size);
   app.add_option("--seed", options.seed, "seed of the draws (a logistic-normal latent space needs them)")
       ->check(whole_number(0))
       ->capture_default_str();

@@ -245,9 +245,7 @@ int evaluate(const Arguments& arguments) {
   app.add_option("--mc-samples", options.computing.n_mc_samples, "samples for the marginal likelihood")
       ->check(whole_number(1, 1000000))
       ->capture_default_str();
-  app.add_option("--batch-size", options.batch_size, "cells computed at a time")
-      ->check(whole_number(1, 1 << 20))
-      ->capture_default_str();
+  add_batch_size_option(app, options.batch_size);
   app.add_option("--seed", options.seed, "seed of the draws")->check(whole_number(0))->capture_default_str();
   add_device_option(app, options.device);
   add_force_option(app, options.force);

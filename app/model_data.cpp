@@ -74,6 +74,12 @@ std::optional<int> gpu_number(const std::string& name) {
 
 }  // namespace
 
+void add_batch_size_option(CLI::App& app, std::int64_t& batch_size) {
+  app.add_option("--batch-size", batch_size, "cells computed at a time")
+      ->check(whole_number(1, 1 << 20))
+      ->capture_default_str();
+}
+
 void add_device_option(CLI::App& app, std::string& device) {
   app.add_option("--device", device, "cpu, cuda (or cuda:1 and so on), or auto: a GPU where there is one")
       ->check(CLI::Validator(

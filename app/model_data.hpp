@@ -23,6 +23,8 @@ inline constexpr const char* kUnlabelled = "unlabelled";  ///< the cell type tha
 /// Inference on fewer cells is over before a report of it has been read.
 inline constexpr std::int64_t kCellsWorthReporting = 20000;
 
+/// Adds --batch-size, of inference.
+void add_batch_size_option(CLI::App& app, std::int64_t& batch_size);
 /// Adds --device.
 void add_device_option(CLI::App& app, std::string& device);
 /// "auto" is the first GPU where there is one. @throws InputError when a GPU is asked for that is not there

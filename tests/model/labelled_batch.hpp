@@ -46,4 +46,16 @@ class SteadyNoise final : public Noise {
   at::Tensor poisson(std::string_view, const at::Tensor& rate) override { return rate.round(); }
 };
 
+/// The bound of the cells under steady noise.
+inline Elbo bound(Model& model, const MiniBatch& batch) {
+  SteadyNoise noise;
+  return model.forward(batch, noise);
+}
+
+/// The same cells, all with one label.
+inline MiniBatch all_with(MiniBatch batch, std::int64_t label) {
+  batch.labels = at::full_like(batch.labels, label);
+  return batch;
+}
+
 }  // namespace scvi::testing

@@ -2,8 +2,8 @@
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
-#include <torch/types.h>
 
+#include "labelled_batch.hpp"
 #include "scvi/core/error.hpp"
 #include "scvi/core/settings.hpp"
 
@@ -13,14 +13,7 @@ namespace {
 constexpr std::int64_t kCells = 6, kGenes = 12;
 
 MiniBatch some_cells() {
-  torch::manual_seed(5);
-  MiniBatch batch;
-  batch.counts = CountTensor(at::poisson(torch::rand({kCells, kGenes}) * 4));
-  batch.local_l_mean = at::full({kCells, 1}, 3.0F);
-  batch.local_l_var = at::full({kCells, 1}, 0.5F);
-  batch.batch_index = at::arange(kCells, at::kLong).remainder(2).view({kCells, 1});
-  batch.labels = at::arange(kCells, at::kLong).remainder(3).view({kCells, 1});
-  return batch;
+  return testing::labelled_batch({0, 1, 2, 0, 1, 2}, kGenes);
 }
 
 LdvaeOptions small() {

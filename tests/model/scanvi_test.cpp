@@ -10,6 +10,8 @@
 namespace scvi {
 namespace {
 
+using testing::all_with;
+using testing::bound;
 using testing::cells_of;
 using testing::labelled_batch;
 using testing::SteadyNoise;
@@ -30,16 +32,6 @@ ScanviOptions grouped() {
   options.labels_groups = {1, 0, 1};
   options.use_labels_groups = true;
   return options;
-}
-
-Elbo bound(Model& model, const MiniBatch& batch) {
-  SteadyNoise noise;
-  return model.forward(batch, noise);
-}
-
-MiniBatch all_with(MiniBatch batch, std::int64_t label) {
-  batch.labels = at::full_like(batch.labels, label);
-  return batch;
 }
 
 TEST(SCANVI, WeighsACellWithAHiddenLabelUnderEveryLabel) {

@@ -10,6 +10,8 @@
 namespace scvi {
 namespace {
 
+using testing::all_with;
+using testing::bound;
 using testing::cells_of;
 using testing::labelled_batch;
 using testing::SteadyNoise;
@@ -23,16 +25,6 @@ VaecOptions small(Dispersion dispersion = Dispersion::gene) {
                   .dropout_rate = 0,
                   .dispersion = dispersion},
           .y_prior = {0.2, 0.5, 0.3}};
-}
-
-Elbo bound(Model& model, const MiniBatch& batch) {
-  SteadyNoise noise;
-  return model.forward(batch, noise);
-}
-
-MiniBatch all_with(MiniBatch batch, std::int64_t label) {
-  batch.labels = at::full_like(batch.labels, label);
-  return batch;
 }
 
 TEST(VAEC, WeighsACellWithAHiddenLabelUnderEveryLabel) {
