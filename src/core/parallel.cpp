@@ -202,4 +202,9 @@ void parallel_for(std::int64_t n, std::int64_t chunk, const Body& body) {
   job.rethrow();
 }
 
+std::int64_t chunk_of_independent(std::int64_t n, std::int64_t least) {
+  const std::int64_t each = chunk_count(n, std::max<std::int64_t>(1, effective_threads()));
+  return least * std::max<std::int64_t>(1, chunk_count(each, least));
+}
+
 }  // namespace scvi

@@ -27,17 +27,19 @@ struct Logits {
   at::Tensor r;        ///< the same, or undefined
 };
 
-at::Tensor head(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& bias) {
-  if (!weight.defined()) return {};
-  const ProfileSection section("heads: product");
-  at::Tensor logits = at::empty({hidden.size(0), weight.size(0)}, hidden.options().requires_grad(false));
-  pooled_linear_out(logits, hidden, weight, bias);
-  return logits;
-}
-
 Logits logits_of(const at::Tensor& hidden, const CountHeads& heads) {
-  return {head(hidden, heads.scale_weight, heads.scale_bias), head(hidden, heads.dropout_weight, heads.dropout_bias),
-          head(hidden, heads.r_weight, heads.r_bias)};
+  const ProfileSection section("heads: product");
+  std::vector<PooledProduct> products;
+  const auto head = [&](const at::Tensor& weight, const at::Tensor& bias) -> at::Tensor {
+    if (!weight.defined()) return {};
+    at::Tensor logits = at::empty({hidden.size(0), weight.size(0)}, hidden.options().requires_grad(false));
+    products.push_back({.out = logits, .b = weight.t(), .bias = bias});
+    return logits;
+  };
+  Logits logits{head(heads.scale_weight, heads.scale_bias), head(heads.dropout_weight, heads.dropout_bias),
+                head(heads.r_weight, heads.r_bias)};
+  pooled_products(hidden, std::move(products));
+  return logits;
 }
 
 Dispersion<float> dispersion_of(const at::Tensor& per_cell, const CountHeads& heads) {
@@ -131,24 +133,27 @@ struct CountHeadsFunction : public torch::autograd::Function<CountHeadsFunction>
     tensor_list result(10);
     // The losses' weights scale the rows of `hidden`, which are short, instead of those of the gradients.
     const at::Tensor inputs = weighted_inputs(hidden, weights);
-    at::Tensor hidden_gradient;
-    const auto pass = [&](const at::Tensor& gradient, std::size_t weight, const at::Tensor& matrix) {
-      if (!gradient.defined()) return;
-      if (context->needs_input_grad(weight) || context->needs_input_grad(weight + 1)) {
-        const ProfileSection section("heads: weight gradient");
+    const std::vector<Head> heads = heads_of(*state);
+    {
+      const ProfileSection section("heads: weight gradient");
+      std::vector<PooledProduct> products;
+      for (const Head& head : heads) {
+        if (!context->needs_input_grad(head.input) && !context->needs_input_grad(head.input + 1)) continue;
         // Input-major, as the weights are.
-        const at::Tensor both = pooled_matmul(inputs.t(), gradient);
-        result[weight] = both.narrow(0, 0, hidden.size(1)).t();
-        result[weight + 1] = both.select(0, hidden.size(1));
+        const at::Tensor both = at::empty({inputs.size(1), head.gradient.size(1)}, inputs.options());
+        products.push_back({.out = both, .b = head.gradient, .bias = {}});
+        result[head.input] = both.narrow(0, 0, hidden.size(1)).t();
+        result[head.input + 1] = both.select(0, hidden.size(1));
       }
-      if (!context->needs_input_grad(0)) return;
+      pooled_products(inputs.t(), std::move(products));
+    }
+    at::Tensor hidden_gradient;
+    for (const Head& head : heads) {
+      if (!context->needs_input_grad(0)) break;
       const ProfileSection section("heads: gradient passed on");
-      const at::Tensor part = pooled_matmul(gradient, matrix);
+      const at::Tensor part = pooled_matmul(head.gradient, head.weight);
       hidden_gradient = hidden_gradient.defined() ? hidden_gradient.add_(part) : part;
-    };
-    pass(state->gradients.scale, 2, state->heads.scale_weight);
-    pass(state->gradients.dropout, 4, state->heads.dropout_weight);
-    pass(state->gradients.r, 6, state->heads.r_weight);
+    }
     if (hidden_gradient.defined()) {
       scale_rows(hidden_gradient, weights, hidden_gradient);
       result[0] = hidden_gradient;
@@ -164,6 +169,23 @@ struct CountHeadsFunction : public torch::autograd::Function<CountHeadsFunction>
   }
 
  private:
+  struct Head {
+    std::size_t input;  ///< number of its weight among those of forward(); the bias comes next
+    at::Tensor weight;
+    at::Tensor gradient;  ///< of its logits
+  };
+
+  static std::vector<Head> heads_of(const HeadsState& state) {
+    std::vector<Head> heads;
+    const auto add = [&](std::size_t input, const at::Tensor& weight, const at::Tensor& gradient) {
+      if (gradient.defined()) heads.push_back({input, weight, gradient});
+    };
+    add(2, state.heads.scale_weight, state.gradients.scale);
+    add(4, state.heads.dropout_weight, state.gradients.dropout);
+    add(6, state.heads.r_weight, state.gradients.r);
+    return heads;
+  }
+
   /// That of all cells together is at hand only where all weigh the same; else the likelihood runs once more.
   static at::Tensor theta_gradient(HeadsState& state, const at::Tensor& hidden, const at::Tensor& library,
                                    const at::Tensor& weights) {

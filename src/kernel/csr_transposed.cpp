@@ -8,7 +8,7 @@
 namespace scvi::kernel {
 namespace {
 
-constexpr std::int64_t kColumnsPerChunk = 1024;
+constexpr std::int64_t kLeastColumns = 256;
 
 /// Calls body(row, i) for the entries i of x in columns [begin, end), row by row.
 template <class Body>
@@ -30,7 +30,7 @@ CsrTransposed::CsrTransposed(const CsrView& x)
   values_.resize(static_cast<std::size_t>(n_entries));
   // indptr_[c + 2] counts column c, then indptr_[c + 1] is where its next entry goes: its end when all are placed.
   const auto for_columns = [&](auto method) {
-    parallel_for(n_columns_, kColumnsPerChunk,
+    parallel_for(n_columns_, chunk_of_independent(n_columns_, kLeastColumns),
                  [&](std::int64_t begin, std::int64_t end) { (this->*method)(x, begin, end); });
   };
   for_columns(&CsrTransposed::count);

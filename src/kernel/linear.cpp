@@ -3,6 +3,9 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
+#include <vector>
+
 #include "scvi/core/settings.hpp"
 #include "scvi/kernel/finite_gradients.hpp"
 #include "scvi/kernel/matrix_product.hpp"
@@ -19,9 +22,17 @@ MatrixView<T> view_of(const at::Tensor& matrix) {
   return {matrix.data_ptr<float>(), matrix.size(0), matrix.size(1), matrix.stride(0), matrix.stride(1)};
 }
 
-void product_out(at::Tensor& out, const at::Tensor& a, const at::Tensor& b, const float* bias) {
-  const bool finite = matrix_product(view_of<const float>(a), view_of<const float>(b), bias, view_of<float>(out));
-  if (finite) FiniteGradients::note(out);
+bool can_fuse(const PooledProduct& product) {
+  return can_fuse(product.out) && can_fuse(product.b) &&
+         (!product.bias.defined() || (can_fuse(product.bias) && product.bias.is_contiguous()));
+}
+
+void product_op_by_op(const at::Tensor& a, PooledProduct& product) {
+  if (product.bias.defined()) {
+    at::addmm_out(product.out, product.bias, a, product.b);
+  } else {
+    at::mm_out(product.out, a, product.b);
+  }
 }
 
 using torch::autograd::AutogradContext;
@@ -63,22 +74,29 @@ at::Tensor pooled_matmul(const at::Tensor& a, const at::Tensor& b) {
 }
 
 void pooled_matmul_out(at::Tensor& result, const at::Tensor& a, const at::Tensor& b) {
-  at::NoGradGuard no_grad;
-  if (can_fuse(a) && can_fuse(b) && can_fuse(result)) {
-    product_out(result, a, b, nullptr);
-  } else {
-    at::mm_out(result, a, b);
-  }
+  pooled_products(a, {{.out = result, .b = b, .bias = {}}});
 }
 
 void pooled_linear_out(at::Tensor& out, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  pooled_products(x, {{.out = out, .b = weight.t(), .bias = bias}});
+}
+
+void pooled_products(const at::Tensor& a, std::vector<PooledProduct> products) {
   at::NoGradGuard no_grad;
-  if (!bias.defined()) return pooled_matmul_out(out, x, weight.t());
-  const at::Tensor transposed = weight.t();
-  if (can_fuse(x) && can_fuse(weight) && can_fuse(out) && can_fuse(bias) && bias.is_contiguous()) {
-    product_out(out, x, transposed, bias.data_ptr<float>());
-  } else {
-    at::addmm_out(out, bias, x, transposed);
+  const auto fused = [](const PooledProduct& product) { return can_fuse(product); };
+  if (!can_fuse(a) || !std::all_of(products.begin(), products.end(), fused)) {
+    for (PooledProduct& product : products) product_op_by_op(a, product);
+    return;
+  }
+  std::vector<ProductWith> with;
+  for (const PooledProduct& product : products) {
+    with.push_back({.b = view_of<const float>(product.b),
+                    .bias = product.bias.defined() ? product.bias.data_ptr<float>() : nullptr,
+                    .out = view_of<float>(product.out)});
+  }
+  matrix_products(view_of<const float>(a), with);
+  for (std::size_t i = 0; i < with.size(); ++i) {
+    if (with[i].finite) FiniteGradients::note(products[i].out);
   }
 }
 

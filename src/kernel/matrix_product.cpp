@@ -302,22 +302,40 @@ bool by_terms(const Factor& a, const Factor& b, const float* bias, const Result&
   return are_finite(sums, size);
 }
 
-}  // namespace
-
-bool matrix_product(const Factor& a, const Factor& b, const float* bias, const Result& out) {
-  if (out.n_rows == 0 || out.n_columns == 0) return true;
+/// @pre `out` is not empty
+bool by_largest_side(const Factor& a, const Factor& b, const float* bias, const Result& out) {
   const std::int64_t n_terms = a.n_columns;
-  if (n_terms == 0) {
+  if (n_terms > kTermsPerChunk && n_terms > 2 * std::max(out.n_rows, out.n_columns)) return by_terms(a, b, bias, out);
+  return out.n_columns > out.n_rows ? by_columns(a, b, bias, out) : by_rows(a, b, bias, out);
+}
+
+bool one_product(const Factor& a, const Factor& b, const float* bias, const Result& out) {
+  if (out.n_rows == 0 || out.n_columns == 0) return true;
+  if (a.n_columns == 0) {
     fill_rows(bias, out);
     return bias == nullptr || are_finite(bias, out.n_columns);
   }
   // Results are written along rows.
-  if (out.column_stride != 1 && out.row_stride == 1 && bias == nullptr) {
+  if (out.column_stride != 1 && out.row_stride == 1 && bias == nullptr)
     return matrix_product(b.transposed(), a.transposed(), nullptr, out.transposed());
+  if (out.n_rows > out.n_columns && bias == nullptr) {
+    ProductWith other{.b = a.transposed(), .out = out.transposed()};
+    if (products_with_zeros(b.transposed(), {&other, 1})) return other.finite;
   }
-  if (const auto finite = product_with_zeros(a, b, bias, out)) return *finite;
-  if (n_terms > kTermsPerChunk && n_terms > 2 * std::max(out.n_rows, out.n_columns)) return by_terms(a, b, bias, out);
-  return out.n_columns > out.n_rows ? by_columns(a, b, bias, out) : by_rows(a, b, bias, out);
+  return by_largest_side(a, b, bias, out);
+}
+
+}  // namespace
+
+bool matrix_product(const Factor& a, const Factor& b, const float* bias, const Result& out) {
+  ProductWith product{.b = b, .bias = bias, .out = out};
+  matrix_products(a, {&product, 1});
+  return product.finite;
+}
+
+void matrix_products(const Factor& a, std::span<ProductWith> products) {
+  if (products_with_zeros(a, products)) return;
+  for (ProductWith& product : products) product.finite = one_product(a, product.b, product.bias, product.out);
 }
 
 }  // namespace scvi::kernel

@@ -51,21 +51,23 @@ HWY_INLINE auto load_or(D d, const float* values, std::int64_t j, float otherwis
 template <class D>
 using FloatsOf = hn::Rebind<float, D>;
 
+/// Vectors of columns that are gone through together, so that whole lines of the cache are.
+constexpr int kColumnVectors = HWY_MAX_BYTES == 64 ? 8 : 4;
+
+/// Calls body.operator()<K>(tag, j) over [begin, end): K vectors of doubles from j on.
+template <class Body>
+HWY_INLINE void for_columns(std::int64_t begin, std::int64_t end, const Body& body) {
+  const hn::ScalableTag<double> d;
+  const std::int64_t width = kColumnVectors * static_cast<std::int64_t>(hn::Lanes(d));
+  for (; begin + width <= end; begin += width) body.template operator()<kColumnVectors>(d, begin);
+  for_lanes<double>(begin, end, [&](auto part, std::int64_t j) HWY_ATTR { body.template operator()<1>(part, j); });
+}
+
 template <class D>
-HWY_INLINE void take_statistics(const FloatLayer& layer, const float* h, D d, std::int64_t j,
-                                const FloatStatistics& out) {
+HWY_INLINE void write_statistics(const FloatLayer& layer, D d, std::int64_t j, hn::Vec<D> mean, hn::Vec<D> squares,
+                                 const FloatStatistics& out) {
   const FloatsOf<D> df;
-  const std::int64_t stride = layer.n_features;
-  const float* end = h + layer.n_rows * stride;
   const auto n = static_cast<double>(layer.n_rows);
-  auto sum = hn::Zero(d);
-  for (const float* row = h; row != end; row += stride) sum = hn::Add(sum, hn::PromoteTo(d, hn::LoadU(df, row + j)));
-  const auto mean = hn::Div(sum, hn::Set(d, n));
-  auto squares = hn::Zero(d);
-  for (const float* row = h; row != end; row += stride) {
-    const auto deviation = hn::Sub(hn::PromoteTo(d, hn::LoadU(df, row + j)), mean);
-    squares = hn::MulAdd(deviation, deviation, squares);
-  }
   const auto variance = hn::Div(squares, hn::Set(d, n));
   const auto inverse_std = hn::Div(hn::Set(d, 1.0), hn::Sqrt(hn::Add(variance, hn::Set(d, layer.eps))));
   hn::StoreU(hn::DemoteTo(df, mean), df, out.mean + j);
@@ -80,9 +82,33 @@ HWY_INLINE void take_statistics(const FloatLayer& layer, const float* h, D d, st
   move(layer.running_var, hn::Div(squares, hn::Set(d, n - 1)));
 }
 
+template <int K, class D>
+HWY_INLINE void take_statistics(const FloatLayer& layer, const float* h, D d, std::int64_t j,
+                                const FloatStatistics& out) {
+  const FloatsOf<D> df;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const std::int64_t stride = layer.n_features;
+  const float* const begin = h + j;
+  const float* const end = begin + layer.n_rows * stride;
+  const auto n = static_cast<double>(layer.n_rows);
+  hn::Vec<D> mean[K], squares[K];
+  for (int k = 0; k < K; ++k) mean[k] = squares[k] = hn::Zero(d);
+  for (const float* row = begin; row != end; row += stride) {
+    for (int k = 0; k < K; ++k) mean[k] = hn::Add(mean[k], hn::PromoteTo(d, hn::LoadU(df, row + k * lanes)));
+  }
+  for (int k = 0; k < K; ++k) mean[k] = hn::Div(mean[k], hn::Set(d, n));
+  for (const float* row = begin; row != end; row += stride) {
+    for (int k = 0; k < K; ++k) {
+      const auto deviation = hn::Sub(hn::PromoteTo(d, hn::LoadU(df, row + k * lanes)), mean[k]);
+      squares[k] = hn::MulAdd(deviation, deviation, squares[k]);
+    }
+  }
+  for (int k = 0; k < K; ++k) write_statistics(layer, d, j + k * lanes, mean[k], squares[k], out);
+}
+
 void norm_statistics(const FloatLayer& layer, const float* h, Range features, const FloatStatistics& out) {
-  for_lanes<double>(features.begin, features.end,
-                    [&](auto d, std::int64_t j) HWY_ATTR { take_statistics(layer, h, d, j, out); });
+  for_columns(features.begin, features.end,
+              [&]<int K>(auto d, std::int64_t j) HWY_ATTR { take_statistics<K>(layer, h, d, j, out); });
 }
 
 template <class D, class V>
@@ -128,23 +154,11 @@ void pass_gradient(const FloatLayer& layer, const NormGradients& g, Range elemen
   });
 }
 
-/// Writes the passed gradients of a vector of features to dh and takes their sums.
 template <class D>
-HWY_INLINE void sum_gradients(const FloatLayer& layer, const FloatStatistics& statistics, const NormGradients& g, D d,
-                              std::int64_t j) {
+HWY_INLINE void write_gradient_sums(const FloatLayer& layer, const FloatStatistics& statistics,
+                                    const NormGradients& g, D d, std::int64_t j, hn::Vec<D> sum,
+                                    hn::Vec<D> product_sum) {
   const FloatsOf<D> df;
-  const auto mean = hn::LoadU(df, statistics.mean + j);
-  auto sum = hn::Zero(d);
-  auto product_sum = hn::Zero(d);
-  for (std::int64_t row = 0; row < layer.n_rows; ++row) {
-    const std::int64_t i = row * layer.n_features + j;
-    const auto gradient = passed_gradient(layer, g, df, i);
-    const auto deviation = hn::Sub(hn::LoadU(df, g.h + i), mean);
-    hn::StoreU(gradient, df, g.dh + i);
-    const auto wide = hn::PromoteTo(d, gradient);
-    sum = hn::Add(sum, wide);
-    product_sum = hn::MulAdd(wide, hn::PromoteTo(d, deviation), product_sum);
-  }
   product_sum = hn::Mul(product_sum, hn::PromoteTo(d, hn::LoadU(df, statistics.inverse_std + j)));
   if (g.dbeta != nullptr) hn::StoreU(hn::DemoteTo(df, sum), df, g.dbeta + j);
   if (g.dgamma != nullptr) hn::StoreU(hn::DemoteTo(df, product_sum), df, g.dgamma + j);
@@ -154,10 +168,33 @@ HWY_INLINE void sum_gradients(const FloatLayer& layer, const FloatStatistics& st
   hn::StoreU(hn::DemoteTo(df, hn::Mul(product_sum, share)), df, g.mean_product + j);
 }
 
+/// Writes the passed gradients of K vectors of features to dh and takes their sums.
+template <int K, class D>
+HWY_INLINE void sum_gradients(const FloatLayer& layer, const FloatStatistics& statistics, const NormGradients& g, D d,
+                              std::int64_t j) {
+  const FloatsOf<D> df;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  hn::Vec<D> sum[K], product_sum[K];
+  for (int k = 0; k < K; ++k) sum[k] = product_sum[k] = hn::Zero(d);
+  for (std::int64_t row = 0; row < layer.n_rows; ++row) {
+    for (int k = 0; k < K; ++k) {
+      const std::int64_t column = j + k * lanes;
+      const std::int64_t i = row * layer.n_features + column;
+      const auto gradient = passed_gradient(layer, g, df, i);
+      const auto deviation = hn::Sub(hn::LoadU(df, g.h + i), hn::LoadU(df, statistics.mean + column));
+      hn::StoreU(gradient, df, g.dh + i);
+      const auto wide = hn::PromoteTo(d, gradient);
+      sum[k] = hn::Add(sum[k], wide);
+      product_sum[k] = hn::MulAdd(wide, hn::PromoteTo(d, deviation), product_sum[k]);
+    }
+  }
+  for (int k = 0; k < K; ++k) write_gradient_sums(layer, statistics, g, d, j + k * lanes, sum[k], product_sum[k]);
+}
+
 void norm_backward(const FloatLayer& layer, const FloatStatistics& statistics, const NormGradients& g,
                    Range features) {
-  for_lanes<double>(features.begin, features.end,
-                    [&](auto d, std::int64_t j) HWY_ATTR { sum_gradients(layer, statistics, g, d, j); });
+  for_columns(features.begin, features.end,
+              [&]<int K>(auto d, std::int64_t j) HWY_ATTR { sum_gradients<K>(layer, statistics, g, d, j); });
   for (std::int64_t row = 0; row < layer.n_rows; ++row) {
     const std::int64_t start = row * layer.n_features;
     for_lanes<float>(features.begin, features.end, [&](auto d, std::int64_t j) HWY_ATTR {
@@ -187,6 +224,7 @@ HWY_EXPORT(norm_backward);
 
 /// Elements that are worth a chunk of their own.
 constexpr std::int64_t kChunk = 32768;
+constexpr std::int64_t kLeastFeatures = 64;
 
 std::int64_t rows_per_chunk(const FloatLayer& layer) {
   return std::max<std::int64_t>(1, kChunk / std::max<std::int64_t>(1, layer.n_features));
@@ -194,7 +232,7 @@ std::int64_t rows_per_chunk(const FloatLayer& layer) {
 
 /// Whole cache lines, so that no two threads write to one.
 std::int64_t features_per_chunk(const FloatLayer& layer) {
-  return std::max<std::int64_t>(16, kChunk / std::max<std::int64_t>(1, layer.n_rows) / 16 * 16);
+  return chunk_of_independent(layer.n_features, kLeastFeatures);
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 #include "product_with_zeros.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <vector>
 
 #include "fetcher.hpp"
@@ -23,7 +22,7 @@
 namespace scvi::kernel {
 
 /// So many rows of the other factor, a strip wide, fit into the first-level cache.
-constexpr std::int64_t kTermsPerPass = 128;
+constexpr std::int64_t kTermsPerPass = 64;
 
 /// The numbers of a factor that are not zero.
 struct NonzeroTerms {
@@ -53,8 +52,8 @@ HWY_BEFORE_NAMESPACE();
 namespace scvi::kernel::HWY_NAMESPACE {
 namespace {
 
-constexpr int kStripVectors = 4;
-constexpr std::int64_t kStrip = kStripVectors * kN;
+/// The widest strip: its sums, the number they are multiplied by and nothing else stay in registers.
+constexpr int kStripVectors = 8;
 
 /// Moves the numbers of a vector that are not zero to the front, with the terms that they are of.
 /// @return how many those are
@@ -99,70 +98,84 @@ std::int64_t collect_nonzeros(const MatrixView<const float>& a, NonzeroTerms& fo
 }
 
 /// A row of a strip: sums start from `from`, or from zero. @param zeros no longer so if a sum is not finite
+template <int kVectors>
 HWY_INLINE void add_row(const std::int32_t* HWY_RESTRICT terms, const float* HWY_RESTRICT values, std::int32_t n,
                         const float* HWY_RESTRICT panel, const float* from, float* out, V& zeros) {
-  V sums[kStripVectors];
-  for (int v = 0; v < kStripVectors; ++v) sums[v] = from == nullptr ? hn::Zero(kTag) : hn::LoadU(kTag, from + v * kN);
+  V sums[kVectors];
+  for (int v = 0; v < kVectors; ++v) sums[v] = from == nullptr ? hn::Zero(kTag) : hn::LoadU(kTag, from + v * kN);
   for (std::int32_t i = 0; i < n; ++i) {
-    const float* HWY_RESTRICT row = panel + terms[i] * kStrip;
+    const float* HWY_RESTRICT row = panel + terms[i] * (kVectors * kN);
     const auto value = hn::Set(kTag, values[i]);
-    for (int v = 0; v < kStripVectors; ++v) sums[v] = hn::MulAdd(value, hn::Load(kTag, row + v * kN), sums[v]);
+    for (int v = 0; v < kVectors; ++v) sums[v] = hn::MulAdd(value, hn::Load(kTag, row + v * kN), sums[v]);
   }
-  for (int v = 0; v < kStripVectors; ++v) {
+  for (int v = 0; v < kVectors; ++v) {
     hn::StoreU(sums[v], kTag, out + v * kN);
     zeros = hn::MulAdd(sums[v], hn::Zero(kTag), zeros);
   }
 }
 
-/// Columns [begin, end) of the result.
+/// Columns of a result, strip by strip.
 class Strips {
  public:
-  Strips(const NonzeroTerms& a, const MatrixView<const float>& b, const float* bias, const MatrixView<float>& out)
-      : a_(a), b_(b), bias_(bias), out_(out), panel_(float_array(kTermsPerPass * kStrip)) {}
+  Strips(const NonzeroTerms& a, const ProductWith& product)
+      : a_(a),
+        b_(product.b),
+        bias_(product.bias),
+        out_(product.out),
+        panel_(float_array(kTermsPerPass * kStripVectors * kN)) {}
 
-  /// @return whether all results are finite
+  /// Columns [begin, end). @return whether all results are finite
   bool run(std::int64_t begin, std::int64_t end) {
     bool finite = true;
-    for (; begin < end; begin += kStrip) finite &= run_strip(begin, std::min(begin + kStrip, end));
+    for (; end - begin > kStripVectors / 2 * kN; begin += kStripVectors * kN)
+      finite &= run_strip<kStripVectors>(begin, std::min(begin + kStripVectors * kN, end));
+    if (end - begin > kStripVectors / 4 * kN) {
+      finite &= run_strip<kStripVectors / 2>(begin, end);
+    } else if (end > begin) {
+      finite &= run_strip<kStripVectors / 4>(begin, end);
+    }
     return finite;
   }
 
  private:
+  template <int kVectors>
   bool run_strip(std::int64_t begin, std::int64_t end) {
-    const std::int64_t next = std::min(end + kStrip, out_.n_columns);
+    constexpr std::int64_t kWidth = kVectors * kN;
+    const std::int64_t next = std::min(end + kWidth, out_.n_columns);
     const std::int64_t n_fetches = a_.n_passes * a_.n_rows;
     Fetcher<0> factor(b_.columns(end, next), n_fetches);
     Fetcher<1> result(out_.columns(end, next), n_fetches);
-    const bool direct = out_.column_stride == 1 && end - begin == kStrip;
-    if (!direct && strip_ == nullptr) strip_ = float_array(a_.n_rows * kStrip);
+    const bool direct = out_.column_stride == 1 && end - begin == kWidth;
+    if (!direct && strip_ == nullptr) strip_ = float_array(a_.n_rows * kStripVectors * kN);
     float* const rows = direct ? out_.data + begin : strip_.get();
-    const std::int64_t stride = direct ? out_.row_stride : kStrip;
-    float bias[kStrip] = {};
+    const std::int64_t stride = direct ? out_.row_stride : kWidth;
+    float bias[kWidth] = {};
     if (bias_ != nullptr) std::copy(bias_ + begin, bias_ + end, bias);
     auto zeros = hn::Zero(kTag);
     for (std::int64_t pass = 0; pass < a_.n_passes; ++pass) {
       const std::int64_t term = pass * kTermsPerPass;
-      pack_panel(b_.rows(term, std::min(term + kTermsPerPass, a_.n_terms)).columns(begin, end), kStrip, panel_.get());
+      pack_panel(b_.rows(term, std::min(term + kTermsPerPass, a_.n_terms)).columns(begin, end), kWidth, panel_.get());
       for (std::int64_t row = 0; row < a_.n_rows; ++row) {
         const std::int64_t place = a_.place(row, pass);
         float* const sums = rows + row * stride;
         factor.fetch();
         result.fetch();
         const float* const from = pass > 0 ? sums : bias_ != nullptr ? bias : nullptr;
-        add_row(a_.terms.get() + place, a_.values.get() + place,
-                a_.counts[static_cast<std::size_t>(pass * a_.n_rows + row)], panel_.get(), from, sums, zeros);
+        add_row<kVectors>(a_.terms.get() + place, a_.values.get() + place,
+                          a_.counts[static_cast<std::size_t>(pass * a_.n_rows + row)], panel_.get(), from, sums,
+                          zeros);
       }
     }
-    if (!direct) hand_over(out_.columns(begin, end));
+    if (!direct) hand_over(out_.columns(begin, end), kWidth);
     return hn::AllTrue(kTag, hn::Eq(zeros, hn::Zero(kTag)));
   }
 
-  void hand_over(const MatrixView<float>& out) const {
+  void hand_over(const MatrixView<float>& out, std::int64_t width) const {
     if (out.row_stride == 1)
-      return transpose(strip_.get(), kStrip, out.n_rows, out.n_columns, out.data, out.column_stride);
+      return transpose(strip_.get(), width, out.n_rows, out.n_columns, out.data, out.column_stride);
     for (std::int64_t row = 0; row < out.n_rows; ++row) {
       for (std::int64_t j = 0; j < out.n_columns; ++j)
-        out.data[row * out.row_stride + j * out.column_stride] = strip_[static_cast<std::size_t>(row * kStrip + j)];
+        out.data[row * out.row_stride + j * out.column_stride] = strip_[static_cast<std::size_t>(row * width + j)];
     }
   }
 
@@ -178,9 +191,8 @@ void transpose_factor(const MatrixView<const float>& a, float* out) {
   transpose(a.data, a.column_stride, a.n_columns, a.n_rows, out, a.n_columns);
 }
 
-bool run_strips(const NonzeroTerms& a, const MatrixView<const float>& b, const float* bias,
-                const MatrixView<float>& out, std::int64_t begin, std::int64_t end) {
-  return Strips(a, b, bias, out).run(begin, end);
+bool run_strips(const NonzeroTerms& a, const ProductWith& product, std::int64_t begin, std::int64_t end) {
+  return Strips(a, product).run(begin, end);
 }
 
 }  // namespace
@@ -200,16 +212,43 @@ constexpr std::int64_t kLeastColumns = 256;
 /// Up to this share of numbers that are not zero it is quicker to skip the others.
 constexpr double kLargestShare = 0.65;
 /// A multiple of every strip.
-constexpr std::int64_t kColumnsPerChunk = 64;
+constexpr std::int64_t kColumnsPerChunk = 128;
+
+bool side_by_side(const MatrixView<const float>& matrix) {
+  return matrix.row_stride == 1 || matrix.column_stride == 1;
+}
+
+/// The products strip by strip, all in one loop.
+void run_all(const NonzeroTerms& a, std::span<ProductWith> products) {
+  std::vector<std::int64_t> ends;  // [p]: chunks of the products up to and with p
+  for (ProductWith& product : products) {
+    product.finite = true;
+    ends.push_back((ends.empty() ? 0 : ends.back()) + chunk_count(product.out.n_columns, kColumnsPerChunk));
+  }
+  std::vector<char> finite(static_cast<std::size_t>(ends.back()));
+  parallel_for(ends.back(), 1, [&](std::int64_t chunk, std::int64_t) {
+    const auto p = static_cast<std::size_t>(std::upper_bound(ends.begin(), ends.end(), chunk) - ends.begin());
+    const ProductWith& product = products[p];
+    const std::int64_t begin = (chunk - (p == 0 ? 0 : ends[p - 1])) * kColumnsPerChunk;
+    finite[static_cast<std::size_t>(chunk)] = HWY_DYNAMIC_DISPATCH(run_strips)(
+        a, product, begin, std::min(begin + kColumnsPerChunk, product.out.n_columns));
+  });
+  std::int64_t chunk = 0;
+  for (std::size_t p = 0; p < products.size(); ++p) {
+    for (; chunk < ends[p]; ++chunk)
+      products[p].finite = products[p].finite && finite[static_cast<std::size_t>(chunk)];
+  }
+}
 
 }  // namespace
 
-std::optional<bool> product_with_zeros(const MatrixView<const float>& a, const MatrixView<const float>& b,
-                                       const float* bias, const MatrixView<float>& out) {
-  const auto side_by_side = [](const auto& matrix) { return matrix.row_stride == 1 || matrix.column_stride == 1; };
-  if (out.n_rows > out.n_columns && bias == nullptr)
-    return product_with_zeros(b.transposed(), a.transposed(), nullptr, out.transposed());
-  if (out.n_columns < std::max(kLeastColumns, out.n_rows) || !side_by_side(a) || !side_by_side(b)) return {};
+bool products_with_zeros(const MatrixView<const float>& a, std::span<ProductWith> products) {
+  const auto is_worth_it = [&](const ProductWith& product) {
+    return product.out.n_columns >= std::max(kLeastColumns, product.out.n_rows) && side_by_side(product.b);
+  };
+  if (products.empty() || a.n_columns == 0 || !std::all_of(products.begin(), products.end(), is_worth_it) ||
+      !side_by_side(a))
+    return false;
   MatrixView<const float> rows = a;
   FloatArray memory;
   if (a.column_stride != 1) {
@@ -219,12 +258,9 @@ std::optional<bool> product_with_zeros(const MatrixView<const float>& a, const M
   }
   NonzeroTerms nonzeros(rows);
   const std::int64_t n_nonzeros = HWY_DYNAMIC_DISPATCH(collect_nonzeros)(rows, nonzeros);
-  if (static_cast<double>(n_nonzeros) > kLargestShare * static_cast<double>(a.n_rows * a.n_columns)) return {};
-  std::atomic<bool> finite = true;
-  parallel_for(out.n_columns, kColumnsPerChunk, [&](std::int64_t begin, std::int64_t end) {
-    if (!HWY_DYNAMIC_DISPATCH(run_strips)(nonzeros, b, bias, out, begin, end)) finite = false;
-  });
-  return finite;
+  if (static_cast<double>(n_nonzeros) > kLargestShare * static_cast<double>(a.n_rows * a.n_columns)) return false;
+  run_all(nonzeros, products);
+  return true;
 }
 
 }  // namespace scvi::kernel

@@ -205,7 +205,9 @@ HWY_EXPORT(add_row);
 HWY_EXPORT(sum_columns);
 HWY_EXPORT(log1p_range);
 
-constexpr std::int64_t kRowsPerChunk = 128;
+/// Every chunk reads the whole weight, but for rows of x that are few enough to do so once.
+constexpr std::int64_t kLeastRows = 32;
+constexpr std::int64_t kMostRows = 128;
 constexpr std::int64_t kColumnsPerChunk = 1024;
 constexpr std::int64_t kValuesPerChunk = 16384;
 
@@ -213,7 +215,8 @@ constexpr std::int64_t kValuesPerChunk = 16384;
 
 bool sparse_linear(const SparseLinear<float>& layer, float* y, std::int64_t y_stride) {
   std::atomic<bool> finite = true;
-  parallel_for(layer.x.n_rows, kRowsPerChunk, [&](std::int64_t begin, std::int64_t end) {
+  const std::int64_t chunk = std::min(kMostRows, chunk_of_independent(layer.x.n_rows, kLeastRows));
+  parallel_for(layer.x.n_rows, chunk, [&](std::int64_t begin, std::int64_t end) {
     if (!HWY_DYNAMIC_DISPATCH(linear_rows)(layer, {y, y_stride}, {begin, end})) finite = false;
   });
   return finite;

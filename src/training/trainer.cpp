@@ -196,6 +196,7 @@ const MiniBatch* Trainer::next_minibatch(MiniBatchStream& stream) {
 }
 
 void Trainer::run_epoch() {
+  kernel::use_own_threads();
   const Epoch minibatches = training_loader().epoch(position());
   // A run that is resumed after the last minibatch has nothing left to stream.
   if (progress_.minibatch > minibatches.size()) return;

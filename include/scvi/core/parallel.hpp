@@ -17,4 +17,8 @@ constexpr std::int64_t chunk_count(std::int64_t n, std::int64_t chunk) {
   return (n + chunk - 1) / chunk;
 }
 
+/// A chunk for a body whose results do not depend on the cut at all, each item coming by itself: one for each thread,
+/// which spares what a chunk costs to begin, but whole multiples of `least`. @pre least > 0
+std::int64_t chunk_of_independent(std::int64_t n, std::int64_t least);
+
 }  // namespace scvi

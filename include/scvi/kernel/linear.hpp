@@ -2,6 +2,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <vector>
+
 namespace scvi::kernel {
 
 /// a b for 2-d tensors; on the fused road (settings().kernel) float32 on the CPU is cut into fixed pieces for the
@@ -12,6 +14,16 @@ void pooled_matmul_out(at::Tensor& out, const at::Tensor& a, const at::Tensor& b
 
 /// x weight^T + bias into `out` (rows, out), without gradients. @param bias (out), or undefined for none
 void pooled_linear_out(at::Tensor& out, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias);
+
+/// out = a b + bias, of some matrix a.
+struct PooledProduct {
+  at::Tensor out;
+  at::Tensor b;
+  at::Tensor bias;  ///< undefined for none
+};
+
+/// Several products of one matrix, as pooled_matmul() makes them, with less to do than one by one.
+void pooled_products(const at::Tensor& a, std::vector<PooledProduct> products);
 
 /// x weight^T + bias, differentiable in all three.
 /// @param x (rows, in) or (samples, rows, in)

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 namespace scvi::kernel {
 
@@ -30,5 +31,16 @@ struct MatrixView {
 /// @pre the sizes match, and `out` shares no memory with the others
 bool matrix_product(const MatrixView<const float>& a, const MatrixView<const float>& b, const float* bias,
                     const MatrixView<float>& out);
+
+/// What a matrix is multiplied with, and where to.
+struct ProductWith {
+  MatrixView<const float> b;
+  const float* bias = nullptr;  ///< (n), or null for none
+  MatrixView<float> out;
+  bool finite = false;  ///< an answer: whether all results are
+};
+
+/// matrix_product() of one matrix with several others, to the same bits: what it takes to read `a` is done once.
+void matrix_products(const MatrixView<const float>& a, std::span<ProductWith> products);
 
 }  // namespace scvi::kernel

@@ -1,0 +1,61 @@
+#include "heap.hpp"
+
+#include <cstdint>
+#include <cstdlib>
+#include <mutex>
+
+#if defined(__linux__) && defined(__GLIBC__)
+#include <malloc.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#endif
+
+namespace scvi::kernel {
+
+#if defined(__linux__) && defined(__GLIBC__)
+
+namespace {
+
+// Gradients and logits of a step are a few megabytes each.
+constexpr int kLargestKept = 32 << 20;
+/// Address space by which the heap grows at a time; it is no memory before it is used.
+constexpr int kGrowth = 64 << 20;
+constexpr std::uintptr_t kLargePage = 2 << 20;
+
+}  // namespace
+
+void keep_freed_memory() {
+  ::mallopt(M_MMAP_THRESHOLD, kLargestKept);
+  ::mallopt(M_TRIM_THRESHOLD, 4 * kLargestKept + kGrowth);
+  ::mallopt(M_TOP_PAD, kGrowth);
+  // Makes it grow now.
+  std::free(std::malloc(kLargestKept / 2));
+}
+
+void ask_for_large_pages() {
+  static std::mutex mutex;
+  static std::uintptr_t asked_to = 0;
+  const std::lock_guard lock(mutex);
+  const auto end = reinterpret_cast<std::uintptr_t>(::sbrk(0)) / kLargePage * kLargePage;
+  if (end <= asked_to) return;
+  // What was in use before keeps its pages; where the heap is new it starts with the first that is free.
+  if (asked_to == 0) {
+    void* const first = std::malloc(kLargestKept / 2);
+    asked_to = reinterpret_cast<std::uintptr_t>(first);
+    std::free(first);
+    if (asked_to >= end) return;
+  }
+  const std::uintptr_t begin = (asked_to + kLargePage - 1) / kLargePage * kLargePage;
+  // It is a wish: a system without large pages refuses it.
+  if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+  asked_to = end;
+}
+
+#else
+
+void keep_freed_memory() {}
+void ask_for_large_pages() {}
+
+#endif
+
+}  // namespace scvi::kernel
