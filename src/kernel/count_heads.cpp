@@ -1,13 +1,15 @@
 #include "scvi/kernel/count_heads.hpp"
 
 #include <ATen/ATen.h>
-#include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gradient_rows.hpp"
+#include "operation.hpp"
 #include "plain_cpu.hpp"
 #include "scvi/core/profile.hpp"
 #include "scvi/core/settings.hpp"
@@ -15,10 +17,6 @@
 
 namespace scvi::kernel {
 namespace {
-
-using torch::autograd::AutogradContext;
-using torch::autograd::tensor_list;
-using torch::autograd::Variable;
 
 /// What the heads give for some cells; count_nll() turns it into gradients.
 struct Logits {
@@ -64,8 +62,8 @@ CountNll<float> nll_of(const Logits& logits, const at::Tensor& library, const Co
           .log_theta = dispersion_of(logits.r, heads)};
 }
 
-/// What the backward pass needs beside tensors that autograd keeps.
-struct HeadsState : public torch::CustomClassHolder {
+/// Heads, without their histories, and what the likelihood said of their logits.
+struct HeadsState {
   CountHeads heads;
   SparseRows counts;
   Logits gradients;  ///< of the sum of all losses
@@ -108,101 +106,94 @@ at::Tensor weighted_inputs(const at::Tensor& hidden, const at::Tensor& weights) 
   return result;
 }
 
-struct CountHeadsFunction : public torch::autograd::Function<CountHeadsFunction> {
-  /// Absent tensors come empty: autograd takes no undefined ones. Order: hidden, library, scale weight and bias,
-  /// dropout weight and bias, r weight and bias, log_theta.
-  static Variable forward(AutogradContext* context, const Variable& hidden, const Variable& library,
-                          const Variable& scale_weight, const Variable& scale_bias, const Variable& dropout_weight,
-                          const Variable& dropout_bias, const Variable& r_weight, const Variable& r_bias,
-                          const Variable& log_theta, c10::intrusive_ptr<HeadsState> state) {
-    Logits logits = logits_of(hidden, state->heads);
-    at::Tensor nll = run(library, *state, logits, nullptr);
-    state->gradients = {logits.scale, logits.dropout, logits.r.defined() ? state->theta_gradient : at::Tensor()};
-    context->save_for_backward(
-        {hidden, library, scale_weight, scale_bias, dropout_weight, dropout_bias, r_weight, r_bias, log_theta});
-    context->saved_data["state"] = c10::IValue::make_capsule(std::move(state));
-    return nll;
+/// That of all cells together is at hand only where all weigh the same; else the likelihood runs once more.
+at::Tensor theta_gradient(const HeadsState& state, const at::Tensor& hidden, const at::Tensor& library,
+                          const at::Tensor& weights) {
+  const float* const weight = weights.data_ptr<float>();
+  if (all_same(weights) && weights.numel() > 0) {
+    at::Tensor gradient = at::empty_like(state.theta_gradient);
+    const float* const from = state.theta_gradient.data_ptr<float>();
+    const float factor = weight[0];
+    std::transform(from, from + gradient.numel(), gradient.data_ptr<float>(), [=](float g) { return g * factor; });
+    return gradient;
   }
+  HeadsState again;
+  again.heads = state.heads;
+  again.counts = state.counts;
+  Logits logits = logits_of(hidden, again.heads);
+  run(library, again, logits, weight);
+  return again.theta_gradient;
+}
 
-  static tensor_list backward(AutogradContext* context, tensor_list grads) {
-    at::NoGradGuard no_grad;
-    const auto saved = context->get_saved_variables();
-    const auto state = c10::static_intrusive_pointer_cast<HeadsState>(context->saved_data["state"].toCapsule());
-    const at::Tensor& hidden = saved[0];
+/// In the order of the inputs: hidden, library, scale weight and bias, dropout weight and bias, r weight and bias,
+/// log_theta.
+struct CountHeadsSaved {
+  static constexpr const char* kName = "CountHeads";
+
+  HeadsState state;
+  Kept hidden, library, scale_weight, dropout_weight, r_weight, log_theta;
+
+  template <class Wanted>
+  variable_list gradients(const variable_list& grads, const Wanted& wanted) {
+    const at::Tensor& inputs = hidden.get();
     const at::Tensor weights = grads[0].contiguous();
-    tensor_list result(10);
-    // The losses' weights scale the rows of `hidden`, which are short, instead of those of the gradients.
-    const at::Tensor inputs = weighted_inputs(hidden, weights);
-    const std::vector<Head> heads = heads_of(*state);
-    {
-      const ProfileSection section("heads: weight gradient");
-      std::vector<PooledProduct> products;
-      for (const Head& head : heads) {
-        if (!context->needs_input_grad(head.input) && !context->needs_input_grad(head.input + 1)) continue;
-        // Input-major, as the weights are.
-        const at::Tensor both = at::empty({inputs.size(1), head.gradient.size(1)}, inputs.options());
-        products.push_back({.out = both, .b = head.gradient, .bias = {}});
-        result[head.input] = both.narrow(0, 0, hidden.size(1)).t();
-        result[head.input + 1] = both.select(0, hidden.size(1));
-      }
-      pooled_products(inputs.t(), std::move(products));
+    variable_list result(9);
+    weight_gradients(inputs, weights, wanted, result);
+    if (wanted(0)) result[0] = passed_gradient(weights);
+    if (wanted(1)) {
+      result[1] = at::empty_like(library.get());
+      scale_rows(state.library_gradient.view(library.get().sizes()), weights, result[1]);
     }
-    at::Tensor hidden_gradient;
-    for (const Head& head : heads) {
-      if (!context->needs_input_grad(0)) break;
-      const ProfileSection section("heads: gradient passed on");
-      const at::Tensor part = pooled_matmul(head.gradient, head.weight);
-      hidden_gradient = hidden_gradient.defined() ? hidden_gradient.add_(part) : part;
-    }
-    if (hidden_gradient.defined()) {
-      scale_rows(hidden_gradient, weights, hidden_gradient);
-      result[0] = hidden_gradient;
-    }
-    if (context->needs_input_grad(1)) {
-      result[1] = at::empty_like(saved[1]);
-      scale_rows(state->library_gradient.view(saved[1].sizes()), weights, result[1]);
-    }
-    if (saved[8].numel() > 0 && context->needs_input_grad(8)) {
-      result[8] = theta_gradient(*state, hidden, saved[1], weights);
-    }
+    log_theta.get();
+    if (wanted(8)) result[8] = theta_gradient(state, inputs, library.get(), weights);
     return result;
   }
 
  private:
   struct Head {
-    std::size_t input;  ///< number of its weight among those of forward(); the bias comes next
+    std::size_t input;  ///< number of its weight among the inputs; the bias comes next
     at::Tensor weight;
     at::Tensor gradient;  ///< of its logits
   };
 
-  static std::vector<Head> heads_of(const HeadsState& state) {
+  std::vector<Head> heads() const {
     std::vector<Head> heads;
     const auto add = [&](std::size_t input, const at::Tensor& weight, const at::Tensor& gradient) {
       if (gradient.defined()) heads.push_back({input, weight, gradient});
     };
-    add(2, state.heads.scale_weight, state.gradients.scale);
-    add(4, state.heads.dropout_weight, state.gradients.dropout);
-    add(6, state.heads.r_weight, state.gradients.r);
+    add(2, scale_weight.get(), state.gradients.scale);
+    add(4, dropout_weight.get(), state.gradients.dropout);
+    add(6, r_weight.get(), state.gradients.r);
     return heads;
   }
 
-  /// That of all cells together is at hand only where all weigh the same; else the likelihood runs once more.
-  static at::Tensor theta_gradient(HeadsState& state, const at::Tensor& hidden, const at::Tensor& library,
-                                   const at::Tensor& weights) {
-    const float* const weight = weights.data_ptr<float>();
-    if (all_same(weights) && weights.numel() > 0) {
-      at::Tensor gradient = at::empty_like(state.theta_gradient);
-      const float* const from = state.theta_gradient.data_ptr<float>();
-      const float factor = weight[0];
-      std::transform(from, from + gradient.numel(), gradient.data_ptr<float>(), [=](float g) { return g * factor; });
-      return gradient;
+  template <class Wanted>
+  void weight_gradients(const at::Tensor& inputs, const at::Tensor& weights, const Wanted& wanted,
+                        variable_list& result) const {
+    const ProfileSection section("heads: weight gradient");
+    // The losses' weights scale the rows of `hidden`, which are short, instead of those of the gradients.
+    const at::Tensor weighted = weighted_inputs(inputs, weights);
+    std::vector<PooledProduct> products;
+    for (const Head& head : heads()) {
+      if (!wanted(head.input) && !wanted(head.input + 1)) continue;
+      // Input-major, as the weights are.
+      const at::Tensor both = at::empty({weighted.size(1), head.gradient.size(1)}, weighted.options());
+      products.push_back({.out = both, .b = head.gradient, .bias = {}});
+      if (wanted(head.input)) result[head.input] = both.narrow(0, 0, inputs.size(1)).t();
+      if (wanted(head.input + 1)) result[head.input + 1] = both.select(0, inputs.size(1));
     }
-    HeadsState again;
-    again.heads = state.heads;
-    again.counts = state.counts;
-    Logits logits = logits_of(hidden, again.heads);
-    run(library, again, logits, weight);
-    return again.theta_gradient;
+    pooled_products(weighted.t(), std::move(products));
+  }
+
+  at::Tensor passed_gradient(const at::Tensor& weights) const {
+    const ProfileSection section("heads: gradient passed on");
+    at::Tensor sum;
+    for (const Head& head : heads()) {
+      const at::Tensor part = pooled_matmul(head.gradient, head.weight);
+      sum = sum.defined() ? sum.add_(part) : part;
+    }
+    scale_rows(sum, weights, sum);
+    return sum;
   }
 };
 
@@ -234,23 +225,34 @@ bool can_fuse(const at::Tensor& hidden, const at::Tensor& library, const CountHe
 at::Tensor count_heads_nll(const at::Tensor& hidden, const at::Tensor& library, const CountHeads& heads,
                            const SparseRows& counts) {
   check_category(heads.category, heads.log_theta);
-  if (!at::GradMode::is_enabled() ||
-      !any_requires_grad({hidden, library, heads.scale_weight, heads.scale_bias, heads.dropout_weight,
-                          heads.dropout_bias, heads.r_weight, heads.r_bias, heads.log_theta})) {
+  const bool differentiable = torch::autograd::compute_requires_grad(
+      hidden, library, heads.scale_weight, heads.scale_bias, heads.dropout_weight, heads.dropout_bias, heads.r_weight,
+      heads.r_bias, heads.log_theta);
+  auto saved = std::make_unique<CountHeadsSaved>();
+  HeadsState& state = saved->state;
+  at::Tensor nll;
+  {
     at::NoGradGuard no_grad;
-    const Logits logits = logits_of(hidden, heads);
-    at::Tensor nll = at::empty({hidden.size(0)}, hidden.options().requires_grad(false));
-    count_nll(nll_of(logits, library, heads, counts), nll.data_ptr<float>());
-    return nll;
+    state.heads = detached(heads);
+    state.counts = counts;
+    Logits logits = logits_of(hidden, state.heads);
+    if (!differentiable) {
+      nll = at::empty({hidden.size(0)}, hidden.options().requires_grad(false));
+      count_nll(nll_of(logits, library, state.heads, counts), nll.data_ptr<float>());
+      return nll;
+    }
+    nll = run(library, state, logits, nullptr);
+    state.gradients = {logits.scale, logits.dropout, logits.r.defined() ? state.theta_gradient : at::Tensor()};
   }
-  auto state = c10::make_intrusive<HeadsState>();
-  state->heads = detached(heads);
-  state->counts = counts;
-  const at::Tensor none = at::empty({0}, hidden.options().requires_grad(false));
-  const auto given = [&](const at::Tensor& tensor) { return tensor.defined() ? tensor : none; };
-  return CountHeadsFunction::apply(hidden, library, heads.scale_weight, given(heads.scale_bias),
-                                   given(heads.dropout_weight), given(heads.dropout_bias), given(heads.r_weight),
-                                   given(heads.r_bias), given(heads.log_theta), std::move(state));
+  saved->hidden = Kept(hidden);
+  saved->library = Kept(library);
+  saved->scale_weight = Kept(heads.scale_weight);
+  saved->dropout_weight = Kept(heads.dropout_weight);
+  saved->r_weight = Kept(heads.r_weight);
+  saved->log_theta = Kept(heads.log_theta);
+  connect({nll}, std::move(saved), hidden, library, heads.scale_weight, heads.scale_bias, heads.dropout_weight,
+          heads.dropout_bias, heads.r_weight, heads.r_bias, heads.log_theta);
+  return nll;
 }
 
 bool can_fuse(const CountMeansTensors& means, const SparseRows* counts) {

@@ -1,10 +1,12 @@
 #include "scvi/kernel/fully_connected.hpp"
 
 #include <ATen/ATen.h>
-#include <torch/csrc/autograd/custom_function.h>
 
+#include <memory>
 #include <string>
+#include <utility>
 
+#include "operation.hpp"
 #include "plain_cpu.hpp"
 #include "scvi/core/error.hpp"
 #include "scvi/core/profile.hpp"
@@ -16,10 +18,6 @@
 
 namespace scvi::kernel {
 namespace {
-
-using torch::autograd::AutogradContext;
-using torch::autograd::tensor_list;
-using torch::autograd::Variable;
 
 bool is_input_major(const at::Tensor& weight) {
   return weight.device().is_cpu() && weight.scalar_type() == at::kFloat && weight.dim() == 2 &&
@@ -36,10 +34,10 @@ bool is_read_sparse(const LayerInput& x) {
          kLargestDensity * static_cast<double>(view.n_rows) * static_cast<double>(view.n_columns);
 }
 
-/// What the backward pass needs beside tensors.
-struct LayerState : public torch::CustomClassHolder {
+/// The layer and its input, without their histories.
+struct LayerState {
   FullyConnected layer;
-  std::optional<SparseRows> rows;
+  std::optional<SparseRows> rows;  ///< the input, where it is read sparse
   std::int64_t n_features = 0;
 };
 
@@ -139,55 +137,55 @@ at::Tensor weight_gradient(const LayerState& state, const at::Tensor& x, const a
   return transposed.t();
 }
 
-struct FullyConnectedFunction : public torch::autograd::Function<FullyConnectedFunction> {
-  /// Absent tensors come empty: autograd takes no undefined ones.
-  static Variable forward(AutogradContext* context, const Variable& x, const Variable& weight, const Variable& bias,
-                          const Variable& gamma, const Variable& beta, c10::intrusive_ptr<LayerState> state) {
-    const at::Tensor h = product(*state, x);
-    const bool normalizes = state->layer.batch_norm.has_value();
-    const std::int64_t n_statistics = normalizes ? h.size(1) : 0;
-    const at::Tensor mean = at::empty({n_statistics}, h.options());
-    const at::Tensor inverse_std = at::empty({n_statistics}, h.options());
-    at::Tensor y = at::empty_like(h);
-    const ProfileSection section("layer: norm, relu, dropout");
-    norm_relu_dropout(
-        after_product(state->layer, h.size(0)), h.data_ptr<float>(), y.data_ptr<float>(),
-        {normalizes ? mean.data_ptr<float>() : nullptr, normalizes ? inverse_std.data_ptr<float>() : nullptr});
-    // The parameters are kept by save_for_backward, which sees that nobody changes them in between.
-    context->save_for_backward({x, weight, bias, gamma, beta, h, y, mean, inverse_std});
-    context->saved_data["state"] = c10::IValue::make_capsule(std::move(state));
-    return y;
-  }
+/// In the order of the inputs: x, weight, bias, batch norm's weight and bias.
+struct FullyConnectedSaved {
+  static constexpr const char* kName = "FullyConnected";
 
-  static tensor_list backward(AutogradContext* context, tensor_list grads) {
-    at::NoGradGuard no_grad;
-    const auto saved = context->get_saved_variables();
-    const auto state = c10::static_intrusive_pointer_cast<LayerState>(context->saved_data["state"].toCapsule());
-    const at::Tensor &x = saved[0], &h = saved[5], &y = saved[6], &mean = saved[7], &inverse_std = saved[8];
+  LayerState state;
+  Kept x, weight, gamma;
+  at::Tensor h, y, mean, inverse_std;
+
+  template <class Wanted>
+  variable_list gradients(const variable_list& grads, const Wanted& wanted) {
     const at::Tensor dy = grads[0].contiguous();
-    const bool normalizes = state->layer.batch_norm.has_value();
-    tensor_list result(6);
+    weight.get(), gamma.get();
+    variable_list result(5);
     at::Tensor dh = at::empty_like(h);
+    const bool normalizes = state.layer.batch_norm.has_value();
     if (normalizes) {
       result[3] = at::empty_like(mean);
       result[4] = at::empty_like(mean);
     }
-    norm_relu_dropout_backward(
-        after_product(state->layer, h.size(0)), h.data_ptr<float>(), y.data_ptr<float>(),
-        {normalizes ? mean.data_ptr<float>() : nullptr, normalizes ? inverse_std.data_ptr<float>() : nullptr},
-        dy.data_ptr<float>(), dh.data_ptr<float>(), normalizes ? result[3].data_ptr<float>() : nullptr,
-        normalizes ? result[4].data_ptr<float>() : nullptr);
-    if (context->needs_input_grad(0) && !state->rows) {
-      result[0] = pooled_matmul(dh, saved[1].narrow(1, 0, state->n_features));
-    }
-    if (context->needs_input_grad(1)) result[1] = weight_gradient(*state, x, dh);
-    if (saved[2].numel() > 0 && context->needs_input_grad(2)) {
-      result[2] = at::empty_like(saved[2]);
+    norm_relu_dropout_backward(after_product(state.layer, h.size(0)), h.data_ptr<float>(), y.data_ptr<float>(),
+                               statistics(), dy.data_ptr<float>(), dh.data_ptr<float>(),
+                               normalizes ? result[3].data_ptr<float>() : nullptr,
+                               normalizes ? result[4].data_ptr<float>() : nullptr);
+    if (wanted(0) && !state.rows) result[0] = pooled_matmul(dh, state.layer.weight.narrow(1, 0, state.n_features));
+    if (wanted(1)) result[1] = weight_gradient(state, x.get(), dh);
+    if (wanted(2)) {
+      result[2] = at::empty_like(state.layer.bias);
       column_sums(dh.data_ptr<float>(), dh.size(0), dh.size(1), dh.size(1), result[2].data_ptr<float>());
     }
     return result;
   }
+
+  NormStatistics<float> statistics() const {
+    if (!mean.defined()) return {nullptr, nullptr};
+    return {mean.data_ptr<float>(), inverse_std.data_ptr<float>()};
+  }
 };
+
+/// The parameters' memory alone.
+FullyConnected detached(const FullyConnected& layer) {
+  FullyConnected result = layer;
+  result.weight = layer.weight.detach();
+  if (layer.bias.defined()) result.bias = layer.bias.detach();
+  if (layer.batch_norm) {
+    result.batch_norm->weight = layer.batch_norm->weight.detach();
+    result.batch_norm->bias = layer.batch_norm->bias.detach();
+  }
+  return result;
+}
 
 void check_categories(const FullyConnected& layer) {
   for (const auto& category : layer.categories) {
@@ -226,23 +224,34 @@ bool can_fuse(const LayerInput& x, const FullyConnected& layer) {
 
 at::Tensor fully_connected(const LayerInput& x, const FullyConnected& layer) {
   check_categories(layer);
-  auto state = c10::make_intrusive<LayerState>();
-  state->layer = layer;
-  state->n_features = x.n_features();
+  const at::Tensor gamma = layer.batch_norm ? layer.batch_norm->weight : at::Tensor();
+  const at::Tensor beta = layer.batch_norm ? layer.batch_norm->bias : at::Tensor();
   const bool is_sparse = is_read_sparse(x);
-  if (is_sparse) state->rows = *x.sparse();
-  const at::Tensor none = at::empty({0}, layer.weight.options().requires_grad(false));
-  // In the state these would be a cycle through the graph, and are not needed: only their memory is.
-  state->layer.weight = layer.weight.detach();
-  if (layer.bias.defined()) state->layer.bias = layer.bias.detach();
-  if (layer.batch_norm) {
-    state->layer.batch_norm->weight = layer.batch_norm->weight.detach();
-    state->layer.batch_norm->bias = layer.batch_norm->bias.detach();
+  const at::Tensor dense = is_sparse ? at::Tensor() : x.dense();
+  const bool differentiable = torch::autograd::compute_requires_grad(dense, layer.weight, layer.bias, gamma, beta);
+  auto saved = std::make_unique<FullyConnectedSaved>();
+  {
+    at::NoGradGuard no_grad;
+    saved->state = {.layer = detached(layer), .rows = {}, .n_features = x.n_features()};
+    if (is_sparse) saved->state.rows = *x.sparse();
+    saved->h = product(saved->state, dense);
+    if (layer.batch_norm) {
+      saved->mean = at::empty({saved->h.size(1)}, saved->h.options());
+      saved->inverse_std = at::empty_like(saved->mean);
+    }
+    saved->y = at::empty_like(saved->h);
+    const ProfileSection section("layer: norm, relu, dropout");
+    norm_relu_dropout(after_product(saved->state.layer, saved->h.size(0)), saved->h.data_ptr<float>(),
+                      saved->y.data_ptr<float>(), saved->statistics());
   }
-  return FullyConnectedFunction::apply(is_sparse ? none : x.dense(), layer.weight,
-                                       layer.bias.defined() ? layer.bias : none,
-                                       layer.batch_norm ? layer.batch_norm->weight : none,
-                                       layer.batch_norm ? layer.batch_norm->bias : none, std::move(state));
+  if (!differentiable) return saved->y;
+  saved->x = Kept(dense);
+  saved->weight = Kept(layer.weight);
+  saved->gamma = Kept(gamma);
+  // What it keeps must not lead back to the step itself.
+  at::Tensor y = saved->y.detach();
+  connect({y}, std::move(saved), dense, layer.weight, layer.bias, gamma, beta);
+  return y;
 }
 
 }  // namespace scvi::kernel

@@ -1,10 +1,12 @@
 #include "scvi/kernel/latent_draw.hpp"
 
 #include <ATen/ATen.h>
-#include <torch/csrc/autograd/custom_function.h>
 
+#include <memory>
 #include <utility>
+#include <vector>
 
+#include "operation.hpp"
 #include "plain_cpu.hpp"
 #include "scvi/core/settings.hpp"
 #include "scvi/kernel/latent_sample.hpp"
@@ -14,17 +16,23 @@
 namespace scvi::kernel {
 namespace {
 
-using torch::autograd::AutogradContext;
-using torch::autograd::tensor_list;
-using torch::autograd::Variable;
-
 const float* data_or_null(const at::Tensor& tensor) {
   return tensor.defined() ? tensor.data_ptr<float>() : nullptr;
 }
 
-/// What the backward pass needs beside the tensors that autograd keeps.
-struct DrawState : public torch::CustomClassHolder {
+at::Tensor bias_gradient(const at::Tensor& gradient) {
+  at::Tensor sums = at::empty({gradient.size(1)}, gradient.options());
+  column_sums(gradient.data_ptr<float>(), gradient.size(0), gradient.size(1), gradient.size(1),
+              sums.data_ptr<float>());
+  return sums;
+}
+
+/// In the order of the inputs: hidden, weight and bias of the mean, weight and bias of the variance.
+struct LatentDrawSaved {
+  static constexpr const char* kName = "LatentDraw";
+
   LatentHeads heads;
+  Kept hidden, mean_weight, variance_weight;
   at::Tensor mean;          ///< (cells, n_latent)
   at::Tensor raw_variance;  ///< the same
   at::Tensor noise;
@@ -39,56 +47,25 @@ struct DrawState : public torch::CustomClassHolder {
             .prior_mean = data_or_null(heads.prior_mean),
             .prior_variance = data_or_null(heads.prior_variance)};
   }
-};
 
-at::Tensor head(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& bias) {
-  at::Tensor result = at::empty({hidden.size(0), weight.size(0)}, hidden.options().requires_grad(false));
-  pooled_linear_out(result, hidden, weight, bias);
-  return result;
-}
-
-at::Tensor bias_gradient(const at::Tensor& gradient) {
-  at::Tensor sums = at::empty({gradient.size(1)}, gradient.options());
-  column_sums(gradient.data_ptr<float>(), gradient.size(0), gradient.size(1), gradient.size(1),
-              sums.data_ptr<float>());
-  return sums;
-}
-
-struct LatentDrawFunction : public torch::autograd::Function<LatentDrawFunction> {
-  static tensor_list forward(AutogradContext* context, const Variable& hidden, const Variable& mean_weight,
-                             const Variable& mean_bias, const Variable& variance_weight,
-                             const Variable& variance_bias, c10::intrusive_ptr<DrawState> state) {
-    context->save_for_backward({hidden, mean_weight, mean_bias, variance_weight, variance_bias});
-    state->mean = head(hidden, state->heads.mean_weight, state->heads.mean_bias);
-    state->raw_variance = head(hidden, state->heads.variance_weight, state->heads.variance_bias);
-    const at::Tensor variance = at::empty_like(state->mean);
-    const at::Tensor z = at::empty_like(state->mean);
-    const at::Tensor kl = at::empty({z.size(0)}, z.options());
-    latent_sample(state->sample(), variance.data_ptr<float>(), z.data_ptr<float>(), kl.data_ptr<float>());
-    context->saved_data["state"] = c10::IValue::make_capsule(std::move(state));
-    return {z, kl};
-  }
-
-  static tensor_list backward(AutogradContext* context, tensor_list grads) {
-    at::NoGradGuard no_grad;
-    const auto saved = context->get_saved_variables();
-    const auto state = c10::static_intrusive_pointer_cast<DrawState>(context->saved_data["state"].toCapsule());
+  template <class Wanted>
+  variable_list gradients(const variable_list& grads, const Wanted& wanted) {
     const at::Tensor dz = grads[0].defined() ? grads[0].contiguous() : at::Tensor();
     const at::Tensor dkl = grads[1].defined() ? grads[1].contiguous() : at::Tensor();
-    const at::Tensor by_mean = at::empty_like(state->mean);
-    const at::Tensor by_variance = at::empty_like(state->mean);
-    latent_sample_backward(state->sample(), data_or_null(dz), data_or_null(dkl), by_mean.data_ptr<float>(),
+    const at::Tensor by_mean = at::empty_like(mean);
+    const at::Tensor by_variance = at::empty_like(mean);
+    latent_sample_backward(sample(), data_or_null(dz), data_or_null(dkl), by_mean.data_ptr<float>(),
                            by_variance.data_ptr<float>());
-    tensor_list result(6);
+    variable_list result(5);
     const auto pass = [&](const at::Tensor& gradient, std::size_t weight, const at::Tensor& matrix) {
-      if (context->needs_input_grad(weight)) result[weight] = pooled_matmul(gradient.t(), saved[0]);
-      if (context->needs_input_grad(weight + 1)) result[weight + 1] = bias_gradient(gradient);
-      if (!context->needs_input_grad(0)) return;
+      if (wanted(weight)) result[weight] = pooled_matmul(gradient.t(), hidden.get());
+      if (wanted(weight + 1)) result[weight + 1] = bias_gradient(gradient);
+      if (!wanted(0)) return;
       const at::Tensor part = pooled_matmul(gradient, matrix);
       result[0] = result[0].defined() ? result[0].add_(part) : part;
     };
-    pass(by_mean, 1, state->heads.mean_weight);
-    pass(by_variance, 3, state->heads.variance_weight);
+    pass(by_mean, 1, mean_weight.get());
+    pass(by_variance, 3, variance_weight.get());
     return result;
   }
 };
@@ -104,19 +81,31 @@ bool can_fuse(const at::Tensor& hidden, const LatentHeads& heads) {
 }
 
 LatentDraw latent_draw(const at::Tensor& hidden, const LatentHeads& heads, const at::Tensor& noise) {
-  auto state = c10::make_intrusive<DrawState>();
-  // In the state the parameters themselves would be a cycle through the graph; only their memory is needed.
-  state->heads = {.mean_weight = heads.mean_weight.detach(),
-                  .mean_bias = heads.mean_bias.detach(),
-                  .variance_weight = heads.variance_weight.detach(),
-                  .variance_bias = heads.variance_bias.detach(),
-                  .variance_floor = heads.variance_floor,
-                  .prior_mean = heads.prior_mean,
-                  .prior_variance = heads.prior_variance};
-  state->noise = noise;
-  const auto outputs = LatentDrawFunction::apply(hidden, heads.mean_weight, heads.mean_bias, heads.variance_weight,
-                                                 heads.variance_bias, std::move(state));
-  return {outputs[0], outputs[1]};
+  const bool differentiable = torch::autograd::compute_requires_grad(hidden, heads.mean_weight, heads.mean_bias,
+                                                                     heads.variance_weight, heads.variance_bias);
+  auto saved = std::make_unique<LatentDrawSaved>();
+  LatentDraw draw;
+  {
+    at::NoGradGuard no_grad;
+    saved->heads = heads;
+    saved->noise = noise;
+    const at::TensorOptions options = hidden.options().requires_grad(false);
+    saved->mean = at::empty({hidden.size(0), heads.mean_weight.size(0)}, options);
+    saved->raw_variance = at::empty_like(saved->mean);
+    pooled_products(hidden, {{saved->mean, heads.mean_weight.t(), heads.mean_bias},
+                             {saved->raw_variance, heads.variance_weight.t(), heads.variance_bias}});
+    const at::Tensor variance = at::empty_like(saved->mean);
+    draw.z = at::empty_like(saved->mean);
+    draw.kl = at::empty({hidden.size(0)}, options);
+    latent_sample(saved->sample(), variance.data_ptr<float>(), draw.z.data_ptr<float>(), draw.kl.data_ptr<float>());
+  }
+  if (!differentiable) return draw;
+  saved->hidden = Kept(hidden);
+  saved->mean_weight = Kept(heads.mean_weight);
+  saved->variance_weight = Kept(heads.variance_weight);
+  connect({draw.z, draw.kl}, std::move(saved), hidden, heads.mean_weight, heads.mean_bias, heads.variance_weight,
+          heads.variance_bias);
+  return draw;
 }
 
 }  // namespace scvi::kernel
