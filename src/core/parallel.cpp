@@ -44,7 +44,7 @@ void relax() {
 
 /// How long a thread looks out for work, or for the others to end, before it sleeps: the next parallel loop of a
 /// training step mostly comes sooner, and waking a sleeper costs about as much.
-constexpr std::chrono::microseconds kLookOut{50};
+constexpr std::chrono::microseconds kLookOut{100};
 
 /// Waits until done() holds or the time of looking out is over.
 template <class Done>

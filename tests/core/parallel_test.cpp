@@ -46,6 +46,16 @@ TEST_F(Parallel, CutsTheRangeTheSameWayForAnyThreadCount) {
   }
 }
 
+TEST_F(Parallel, CutsIndependentItemsByTheNumberOfThreads) {
+  EXPECT_EQ(chunk_of_independent(128, 32), 32);
+  EXPECT_EQ(chunk_of_independent(400, 32), 128);
+  EXPECT_EQ(chunk_of_independent(5, 32), 32);
+  EXPECT_EQ(chunk_of_independent(0, 32), 32);
+  settings().n_threads = 1;
+  EXPECT_EQ(chunk_of_independent(128, 32), 128);
+  EXPECT_EQ(chunk_of_independent(129, 32), 160);
+}
+
 TEST_F(Parallel, HandlesEmptyAndSmallRanges) {
   EXPECT_TRUE(ranges_of(0, 8).empty());
   EXPECT_EQ(ranges_of(1, 8), (std::set<Range>{{0, 1}}));

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <torch/types.h>
 
+#include <exception>
+
 #include "scvi/core/error.hpp"
 #include "scvi/core/settings.hpp"
 #include "scvi/distribution/count.hpp"
@@ -111,6 +113,45 @@ INSTANTIATE_TEST_SUITE_P(All, FusedLayer,
                                            LayerCase{false, false, true, false, true, false},
                                            LayerCase{false, true, false, false, true, true},
                                            LayerCase{false, false, false, false, false, false}));
+
+FullyConnected small_layer() {
+  return {.weight = input_major(torch::randn({kHidden, kGenes})).requires_grad_(true), .relu = true};
+}
+
+TEST(FusedLayer, SaysWhenWhatItsBackwardPassNeedsWasChangedOrIsGone) {
+  const FullyConnected layer = small_layer();
+  const at::Tensor x = torch::randn({kRows, kGenes}).requires_grad_(true);
+  const at::Tensor twice = fully_connected(LayerInput(x), layer).sum();
+  twice.backward({}, /*retain_graph=*/true);
+  const at::Tensor first = x.grad().clone();
+  twice.backward();
+  EXPECT_TRUE(at::allclose(x.grad(), 2 * first));
+  EXPECT_THROW(twice.backward(), std::exception);
+  const at::Tensor changed = fully_connected(LayerInput(x), layer).sum();
+  at::NoGradGuard no_grad;
+  layer.weight.mul_(2);
+  EXPECT_THROW(changed.backward(), std::exception);
+}
+
+TEST(FusedLayer, GivesUpItsMemoryWithoutABackwardPass) {
+  FullyConnected layer = small_layer();
+  layer.dropout_draws = torch::rand({kRows, kHidden});
+  const c10::weak_intrusive_ptr<c10::TensorImpl> draws(layer.dropout_draws.getIntrusivePtr());
+  const at::Tensor x = torch::randn({kRows, kGenes}).requires_grad_(true);
+  at::Tensor y = fully_connected(LayerInput(x), layer);
+  layer = {};
+  EXPECT_FALSE(draws.expired());
+  y = at::Tensor();
+  EXPECT_TRUE(draws.expired());
+}
+
+TEST(FusedLayer, HasNoHistoryWhereNoneIsWanted) {
+  const FullyConnected layer = small_layer();
+  const at::Tensor x = torch::randn({kRows, kGenes});
+  EXPECT_TRUE(fully_connected(LayerInput(x), layer).requires_grad());
+  at::NoGradGuard no_grad;
+  EXPECT_FALSE(fully_connected(LayerInput(x), layer).requires_grad());
+}
 
 TEST(FusedLayer, RefusesACategoryOutOfRange) {
   FullyConnected layer{.weight = input_major(torch::randn({3, kGenes + 2}))};

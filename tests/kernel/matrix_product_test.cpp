@@ -129,6 +129,35 @@ TEST(MatrixProduct, SaysWhenAResultIsNotFinite) {
   }
 }
 
+TEST(MatrixProduct, OfSeveralIsThatOfEachWithItsOwnAnswer) {
+  for (const bool zeros : {false, true}) {
+    for (const std::int64_t narrow : {40, 300}) {
+      SCOPED_TRACE(::testing::Message() << (zeros ? "zeros, " : "") << narrow);
+      Matrix a(33, 130, true, "a");
+      if (zeros) set_zeros(a.numbers, 2);
+      Matrix first(130, 517, true, "first"), second(130, narrow, false, "second"), third(130, 290, true, "third");
+      second.numbers[0] = std::numeric_limits<float>::infinity();
+      const Numbers bias(517, "bias");
+      const auto outs = [] {
+        return std::array{Matrix(33, 517, true, ""), Matrix(33, 300, true, ""), Matrix(33, 290, false, "")};
+      };
+      auto together = outs(), alone = outs();
+      std::array products{
+          kernel::ProductWith{.b = first.view(), .bias = bias.data(), .out = together[0].out()},
+          kernel::ProductWith{.b = second.view(), .out = together[1].out().columns(0, narrow)},
+          kernel::ProductWith{.b = third.view(), .out = together[2].out()},
+      };
+      kernel::matrix_products(a.view(), products);
+      EXPECT_TRUE(kernel::matrix_product(a.view(), first.view(), bias.data(), alone[0].out()));
+      kernel::matrix_product(a.view(), second.view(), nullptr, alone[1].out().columns(0, narrow));
+      EXPECT_TRUE(kernel::matrix_product(a.view(), third.view(), nullptr, alone[2].out()));
+      EXPECT_TRUE(products[0].finite && products[2].finite);
+      EXPECT_FALSE(products[1].finite);
+      for (const std::size_t i : {0, 2}) EXPECT_EQ(together[i].numbers.floats(), alone[i].numbers.floats()) << i;
+    }
+  }
+}
+
 TEST(MatrixProduct, HasTheSameBitsForAnyThreadCount) {
   for (const auto& [rows, terms, columns] :
        std::array{Shape{128, 128, 1500}, Shape{1500, 128, 128}, Shape{128, 1500, 128}}) {
