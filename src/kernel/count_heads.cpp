@@ -258,8 +258,7 @@ at::Tensor count_heads_nll(const at::Tensor& hidden, const at::Tensor& library, 
 bool can_fuse(const CountMeansTensors& means, const SparseRows* counts) {
   if (counts == nullptr || settings().kernel != KernelRoad::fused || counts->view.n_rows == 0) return false;
   const auto fits = [](const at::Tensor& tensor) { return !tensor.defined() || is_plain_cpu_float(tensor); };
-  const bool wants_gradient =
-      at::GradMode::is_enabled() && any_requires_grad({means.mean, means.theta, means.dropout_logits});
+  const bool wants_gradient = torch::autograd::compute_requires_grad(means.mean, means.theta, means.dropout_logits);
   const std::int64_t n_genes = counts->view.n_columns;
   const std::int64_t theta_size = means.theta.defined() ? means.theta.numel() : n_genes;
   return !wants_gradient && fits(means.mean) && fits(means.theta) && fits(means.dropout_logits) &&

@@ -1,19 +1,18 @@
 #include "scvi/kernel/count_logits.hpp"
 
 #include <ATen/ATen.h>
-#include <torch/csrc/autograd/custom_function.h>
+
+#include <memory>
+#include <utility>
 
 #include "gradient_rows.hpp"
+#include "operation.hpp"
 #include "plain_cpu.hpp"
 #include "scvi/core/profile.hpp"
 #include "scvi/core/settings.hpp"
 
 namespace scvi::kernel {
 namespace {
-
-using torch::autograd::AutogradContext;
-using torch::autograd::tensor_list;
-using torch::autograd::Variable;
 
 bool has_row_per_cell(const CountLogits& logits) {
   return logits.log_theta.defined() && logits.log_theta.dim() == 2 && !logits.category.defined();
@@ -44,13 +43,6 @@ struct Gradients {
   at::Tensor scale, dropout, library, log_theta;
 };
 
-/// What the backward pass needs beside tensors that autograd keeps.
-struct LogitsState : public torch::CustomClassHolder {
-  CountLogits logits;
-  SparseRows counts;
-  Gradients gradients;
-};
-
 at::Tensor empty_for(const at::Tensor& tensor) {
   return tensor.defined() ? at::empty_like(tensor) : at::Tensor();
 }
@@ -79,53 +71,38 @@ at::Tensor scaled_rows(const at::Tensor& rows, const at::Tensor& weights) {
   return result;
 }
 
-struct CountLogitsFunction : public torch::autograd::Function<CountLogitsFunction> {
-  /// Absent tensors come empty: autograd takes no undefined ones.
-  static Variable forward(AutogradContext* context, const Variable& scale, const Variable& dropout,
-                          const Variable& library, const Variable& log_theta, c10::intrusive_ptr<LogitsState> state) {
-    at::Tensor nll = run(state->logits, library, state->counts, nullptr, state->gradients);
-    context->save_for_backward({scale, dropout, library, log_theta});
-    context->saved_data["state"] = c10::IValue::make_capsule(std::move(state));
-    return nll;
-  }
+/// In the order of the inputs: scale, dropout, library, log_theta.
+struct CountLogitsSaved {
+  static constexpr const char* kName = "CountLogits";
 
-  static tensor_list backward(AutogradContext* context, tensor_list grads) {
-    at::NoGradGuard no_grad;
+  CountLogits logits;
+  Kept scale, dropout, library, log_theta;
+  SparseRows counts;
+  Gradients of_sum;
+
+  template <class Wanted>
+  variable_list gradients(const variable_list& grads, const Wanted& wanted) {
     const ProfileSection section("logits: gradients weighted");
-    const auto saved = context->get_saved_variables();
-    const auto state = c10::static_intrusive_pointer_cast<LogitsState>(context->saved_data["state"].toCapsule());
     const at::Tensor weights = grads[0].contiguous();
-    const Gradients& gradients = state->gradients;
-    tensor_list result(5);
-    if (context->needs_input_grad(0)) result[0] = scaled_rows(gradients.scale, weights);
-    if (gradients.dropout.defined() && context->needs_input_grad(1)) {
-      result[1] = scaled_rows(gradients.dropout, weights);
-    }
-    if (context->needs_input_grad(2)) result[2] = scaled_rows(gradients.library, weights);
-    if (gradients.log_theta.defined() && context->needs_input_grad(3)) {
-      result[3] = theta_gradient(*state, saved[2], weights);
-    }
+    variable_list result(4);
+    if (wanted(0)) result[0] = scaled_rows(of_sum.scale, weights);
+    if (wanted(1)) result[1] = scaled_rows(of_sum.dropout, weights);
+    if (wanted(2)) result[2] = scaled_rows(of_sum.library, weights);
+    if (wanted(3)) result[3] = theta_gradient(weights);
     return result;
   }
 
  private:
   /// That of all cells together is at hand only where all weigh the same; else the likelihood runs once more.
-  static at::Tensor theta_gradient(const LogitsState& state, const at::Tensor& library, const at::Tensor& weights) {
-    if (has_row_per_cell(state.logits)) return scaled_rows(state.gradients.log_theta, weights);
-    if (all_same(weights) && weights.numel() > 0) return state.gradients.log_theta * weights[0];
+  at::Tensor theta_gradient(const at::Tensor& weights) const {
+    if (has_row_per_cell(logits)) return scaled_rows(of_sum.log_theta, weights);
+    if (all_same(weights) && weights.numel() > 0) return of_sum.log_theta * weights[0];
+    for (const Kept* input : {&scale, &dropout, &log_theta}) input->get();
     Gradients again;
-    run(state.logits, library, state.counts, weights.data_ptr<float>(), again);
+    run(logits, library.get(), counts, weights.data_ptr<float>(), again);
     return again.log_theta;
   }
 };
-
-CountLogits detached(const CountLogits& logits) {
-  CountLogits result = logits;
-  for (at::Tensor* tensor : {&result.scale, &result.dropout, &result.log_theta}) {
-    if (tensor->defined()) *tensor = tensor->detach();
-  }
-  return result;
-}
 
 }  // namespace
 
@@ -138,18 +115,27 @@ bool can_fuse(const CountLogits& logits, const at::Tensor& library) {
 
 at::Tensor count_logits_nll(const CountLogits& logits, const at::Tensor& library, const SparseRows& counts) {
   check_category(logits.category, logits.log_theta);
-  if (!at::GradMode::is_enabled() || !any_requires_grad({logits.scale, logits.dropout, library, logits.log_theta})) {
-    at::Tensor nll = at::empty({logits.scale.size(0)}, logits.scale.options().requires_grad(false));
-    count_nll(nll_of(logits, library, counts), nll.data_ptr<float>());
-    return nll;
+  const bool differentiable =
+      torch::autograd::compute_requires_grad(logits.scale, logits.dropout, library, logits.log_theta);
+  auto saved = std::make_unique<CountLogitsSaved>();
+  at::Tensor nll;
+  {
+    at::NoGradGuard no_grad;
+    if (!differentiable) {
+      nll = at::empty({logits.scale.size(0)}, logits.scale.options().requires_grad(false));
+      count_nll(nll_of(logits, library, counts), nll.data_ptr<float>());
+      return nll;
+    }
+    nll = run(logits, library, counts, nullptr, saved->of_sum);
   }
-  auto state = c10::make_intrusive<LogitsState>();
-  state->logits = detached(logits);
-  state->counts = counts;
-  const at::Tensor none = at::empty({0}, logits.scale.options().requires_grad(false));
-  const auto given = [&](const at::Tensor& tensor) { return tensor.defined() ? tensor : none; };
-  return CountLogitsFunction::apply(logits.scale, given(logits.dropout), library, given(logits.log_theta),
-                                    std::move(state));
+  saved->logits = logits;
+  saved->counts = counts;
+  saved->scale = Kept(logits.scale);
+  saved->dropout = Kept(logits.dropout);
+  saved->library = Kept(library);
+  saved->log_theta = Kept(logits.log_theta);
+  connect({nll}, std::move(saved), logits.scale, logits.dropout, library, logits.log_theta);
+  return nll;
 }
 
 }  // namespace scvi::kernel

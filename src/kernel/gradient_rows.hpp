@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <initializer_list>
 #include <string>
 
 #include "scvi/core/error.hpp"
@@ -30,11 +29,6 @@ inline void scale_rows(const at::Tensor& rows, const at::Tensor& weights, const 
 inline bool all_same(const at::Tensor& weights) {
   const float* const weight = weights.data_ptr<float>();
   return std::all_of(weight, weight + weights.numel(), [&](float w) { return w == weight[0]; });
-}
-
-inline bool any_requires_grad(std::initializer_list<at::Tensor> tensors) {
-  return std::any_of(tensors.begin(), tensors.end(),
-                     [](const at::Tensor& tensor) { return tensor.defined() && tensor.requires_grad(); });
 }
 
 /// An index that picks one of the rows of log_theta for each cell: what our kernels can read.

@@ -1,11 +1,13 @@
 #include "scvi/kernel/linear.hpp"
 
 #include <ATen/ATen.h>
-#include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
+#include <memory>
+#include <utility>
 #include <vector>
 
+#include "operation.hpp"
 #include "scvi/core/settings.hpp"
 #include "scvi/kernel/finite_gradients.hpp"
 #include "scvi/kernel/matrix_product.hpp"
@@ -35,31 +37,23 @@ void product_op_by_op(const at::Tensor& a, PooledProduct& product) {
   }
 }
 
-using torch::autograd::AutogradContext;
-using torch::autograd::tensor_list;
-using torch::autograd::Variable;
+at::Tensor as_rows(const at::Tensor& x) {
+  return x.reshape({-1, x.size(-1)});
+}
 
-struct LinearFunction : public torch::autograd::Function<LinearFunction> {
-  /// @param bias (out), or no numbers at all: autograd takes no undefined tensors
-  static Variable forward(AutogradContext* context, const Variable& x, const Variable& weight, const Variable& bias) {
-    context->save_for_backward({x, weight});
-    context->saved_data["has_bias"] = bias.numel() > 0;
-    const at::Tensor rows = x.reshape({-1, x.size(-1)});
-    at::Tensor y = at::empty({rows.size(0), weight.size(0)}, rows.options().requires_grad(false));
-    pooled_linear_out(y, rows, weight, bias.numel() > 0 ? bias : at::Tensor());
-    auto shape = x.sizes().vec();
-    shape.back() = weight.size(0);
-    return y.view(shape);
-  }
+/// In the order of the inputs: x, weight, bias.
+struct LinearSaved {
+  static constexpr const char* kName = "Linear";
 
-  static tensor_list backward(AutogradContext* context, tensor_list grads) {
-    const auto saved = context->get_saved_variables();
-    const at::Tensor x = saved[0].reshape({-1, saved[0].size(-1)});
-    const at::Tensor grad = grads[0].reshape({-1, grads[0].size(-1)});
-    tensor_list result(3);
-    if (context->needs_input_grad(0)) result[0] = pooled_matmul(grad, saved[1]).view(saved[0].sizes());
-    if (context->needs_input_grad(1)) result[1] = pooled_matmul(grad.t(), x);
-    if (context->saved_data["has_bias"].toBool() && context->needs_input_grad(2)) result[2] = grad.sum(0);
+  Kept x, weight;
+
+  template <class Wanted>
+  variable_list gradients(const variable_list& grads, const Wanted& wanted) {
+    const at::Tensor grad = as_rows(grads[0]);
+    variable_list result(3);
+    if (wanted(0)) result[0] = pooled_matmul(grad, weight.get()).view(x.get().sizes());
+    if (wanted(1)) result[1] = pooled_matmul(grad.t(), as_rows(x.get()));
+    if (wanted(2)) result[2] = grad.sum(0);
     return result;
   }
 };
@@ -101,7 +95,22 @@ void pooled_products(const at::Tensor& a, std::vector<PooledProduct> products) {
 }
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  return LinearFunction::apply(x, weight, bias.defined() ? bias : at::empty({0}, weight.options()));
+  at::Tensor y;
+  {
+    at::NoGradGuard no_grad;
+    auto shape = x.sizes().vec();
+    shape.back() = weight.size(0);
+    y = at::empty(shape, x.options().requires_grad(false));
+    at::Tensor rows = as_rows(y);
+    pooled_linear_out(rows, as_rows(x), weight, bias);
+  }
+  if (torch::autograd::compute_requires_grad(x, weight, bias)) {
+    auto saved = std::make_unique<LinearSaved>();
+    saved->x = Kept(x);
+    saved->weight = Kept(weight);
+    connect({y}, std::move(saved), x, weight, bias);
+  }
+  return y;
 }
 
 }  // namespace scvi::kernel

@@ -1,10 +1,13 @@
 #include "scvi/kernel/mixed_dropout.hpp"
 
 #include <ATen/ATen.h>
-#include <torch/csrc/autograd/custom_function.h>
+
+#include <memory>
+#include <utility>
 
 #include "gradient_rows.hpp"
 #include "mixed_dropout_rows.hpp"
+#include "operation.hpp"
 #include "plain_cpu.hpp"
 #include "scvi/core/profile.hpp"
 #include "scvi/core/settings.hpp"
@@ -12,16 +15,12 @@
 namespace scvi::kernel {
 namespace {
 
-using torch::autograd::AutogradContext;
-using torch::autograd::tensor_list;
-using torch::autograd::Variable;
-
 /// Adds the rows of g, or minus g times `factor`, to the row of their category.
 void add_by_category(const at::Tensor& g, const float* factor, const at::Tensor& category, const at::Tensor& sums) {
   const std::int64_t n = g.size(1);
   const float* from = g.data_ptr<float>();
   for (std::int64_t row = 0; row < g.size(0); ++row, from += n) {
-    const std::int64_t table = category.numel() == 0 ? 0 : category.data_ptr<std::int64_t>()[row];
+    const std::int64_t table = category.defined() ? category.data_ptr<std::int64_t>()[row] : 0;
     float* const to = sums.data_ptr<float>() + table * n;
     if (factor == nullptr) {
       for (std::int64_t i = 0; i < n; ++i) to[i] += from[i];
@@ -31,42 +30,26 @@ void add_by_category(const at::Tensor& g, const float* factor, const at::Tensor&
   }
 }
 
-struct MixedDropoutFunction : public torch::autograd::Function<MixedDropoutFunction> {
-  /// @param category empty where there is none
-  static Variable forward(AutogradContext* context, const Variable& logits, const Variable& log_inflated,
-                          const Variable& log_plain, const Variable& category, double minimum) {
-    const ProfileSection section("dropout: mixed");
-    at::Tensor out = at::empty_like(logits), by_logit = at::empty_like(logits), by_plain = at::empty_like(logits);
-    mixed_dropout_rows({.n_rows = logits.size(0),
-                        .n_genes = logits.size(1),
-                        .logits = logits.data_ptr<float>(),
-                        .minimum = static_cast<float>(minimum),
-                        .log_inflated = log_inflated.data_ptr<float>(),
-                        .log_plain = log_plain.data_ptr<float>(),
-                        .category = category.numel() == 0 ? nullptr : category.data_ptr<std::int64_t>(),
-                        .out = out.data_ptr<float>(),
-                        .by_logit = by_logit.data_ptr<float>(),
-                        .by_plain = by_plain.data_ptr<float>()});
-    context->save_for_backward({by_logit, by_plain, category});
-    context->saved_data["categories"] = log_plain.size(0);
-    return out;
-  }
+/// In the order of the inputs: logits, log_inflated, log_plain.
+struct MixedDropoutSaved {
+  static constexpr const char* kName = "MixedDropout";
 
-  static tensor_list backward(AutogradContext* context, tensor_list grads) {
-    at::NoGradGuard no_grad;
+  at::Tensor by_logit, by_plain, category;
+  std::int64_t n_categories = 0;
+
+  template <class Wanted>
+  variable_list gradients(const variable_list& grads, const Wanted& wanted) {
     const ProfileSection section("dropout: gradients");
-    const auto saved = context->get_saved_variables();
-    const at::Tensor &by_logit = saved[0], &by_plain = saved[1], &category = saved[2];
     const at::Tensor g = grads[0].contiguous();
-    tensor_list result(5);
-    if (context->needs_input_grad(0)) result[0] = g * by_logit;
+    variable_list result(3);
+    if (wanted(0)) result[0] = g * by_logit;
     const auto sums = [&](const float* factor) {
-      at::Tensor total = at::zeros({context->saved_data["categories"].toInt(), g.size(1)}, g.options());
+      at::Tensor total = at::zeros({n_categories, g.size(1)}, g.options());
       add_by_category(g, factor, category, total);
       return total;
     };
-    if (context->needs_input_grad(1)) result[1] = sums(nullptr);
-    if (context->needs_input_grad(2)) result[2] = sums(by_plain.data_ptr<float>());
+    if (wanted(1)) result[1] = sums(nullptr);
+    if (wanted(2)) result[2] = sums(by_plain.data_ptr<float>());
     return result;
   }
 };
@@ -81,8 +64,32 @@ bool can_fuse(const MixedDropout& what) {
 
 at::Tensor mixed_dropout(const MixedDropout& what) {
   check_category(what.category, what.log_plain);
-  const at::Tensor category = what.category.defined() ? what.category : at::empty({0}, at::kLong);
-  return MixedDropoutFunction::apply(what.logits, what.log_inflated, what.log_plain, category, what.minimum);
+  const bool differentiable = torch::autograd::compute_requires_grad(what.logits, what.log_inflated, what.log_plain);
+  auto saved = std::make_unique<MixedDropoutSaved>();
+  at::Tensor out;
+  {
+    at::NoGradGuard no_grad;
+    const ProfileSection section("dropout: mixed");
+    const at::TensorOptions options = what.logits.options().requires_grad(false);
+    out = at::empty(what.logits.sizes(), options);
+    saved->by_logit = at::empty(what.logits.sizes(), options);
+    saved->by_plain = at::empty(what.logits.sizes(), options);
+    mixed_dropout_rows({.n_rows = what.logits.size(0),
+                        .n_genes = what.logits.size(1),
+                        .logits = what.logits.data_ptr<float>(),
+                        .minimum = static_cast<float>(what.minimum),
+                        .log_inflated = what.log_inflated.data_ptr<float>(),
+                        .log_plain = what.log_plain.data_ptr<float>(),
+                        .category = what.category.defined() ? what.category.data_ptr<std::int64_t>() : nullptr,
+                        .out = out.data_ptr<float>(),
+                        .by_logit = saved->by_logit.data_ptr<float>(),
+                        .by_plain = saved->by_plain.data_ptr<float>()});
+  }
+  if (!differentiable) return out;
+  saved->category = what.category;
+  saved->n_categories = what.log_plain.size(0);
+  connect({out}, std::move(saved), what.logits, what.log_inflated, what.log_plain);
+  return out;
 }
 
 }  // namespace scvi::kernel
