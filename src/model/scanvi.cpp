@@ -177,7 +177,8 @@ at::Tensor SCANVI::probable_labels(const MiniBatch& batch, Noise& noise) {
 }
 
 InferenceOutputs SCANVI::inference(const MiniBatch& batch, Noise& noise, const InferenceOptions& options) {
-  if (this->options().dispersion != Dispersion::gene_label) return VAE::inference(batch, noise, options);
+  const bool needs_labels = this->options().dispersion == Dispersion::gene_label && options.decode == Decode::all;
+  if (!needs_labels) return VAE::inference(batch, noise, options);
   MiniBatch labelled = batch;
   labelled.labels = probable_labels(batch, noise);
   return VAE::inference(labelled, noise, options);

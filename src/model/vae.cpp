@@ -180,31 +180,35 @@ InferenceOutputs VAE::inference(const MiniBatch& batch, Noise& noise, const Infe
   return infer(batch, {}, {}, noise, options);
 }
 
+void VAE::encode(const MiniBatch& batch, const std::vector<at::Tensor>& z_encoder_categories, Noise& noise,
+                 const InferenceOptions& options, InferenceOutputs& out) {
+  const kernel::LayerInput x = encoder_input(layer_input(batch.counts));
+  const bool several = options.n_samples > 1;
+  const auto repeated = [&](const at::Tensor& tensor) {
+    return several ? tensor.unsqueeze(0).expand({options.n_samples, tensor.size(0), tensor.size(1)}) : tensor;
+  };
+  const auto qz = z_encoder_->forward(x, z_encoder_categories, noise, !several);
+  out.qz_m = repeated(qz.q_m);
+  out.qz_v = repeated(qz.q_v);
+  out.z = several ? z_encoder_->z_transformation(reparameterize_gaussian(out.qz_m, out.qz_v, sample_name_, noise))
+                  : qz.latent;
+  if (options.decode == Decode::scale || options.decode == Decode::latent) return;
+  const auto ql = l_encoder_->forward(x, {}, noise, !several);
+  out.ql_m = repeated(ql.q_m);
+  out.ql_v = repeated(ql.q_v);
+  out.library = several ? reparameterize_gaussian(out.ql_m, out.ql_v, "l", noise) : ql.latent;
+}
+
 InferenceOutputs VAE::infer(const MiniBatch& batch, const std::vector<at::Tensor>& z_encoder_categories,
                             const std::vector<at::Tensor>& further_decoder_categories, Noise& noise,
                             const InferenceOptions& options) {
-  const kernel::LayerInput x = encoder_input(layer_input(batch.counts));
-  const bool several = options.n_samples > 1;
-  const auto qz = z_encoder_->forward(x, z_encoder_categories, noise, !several);
-  const auto ql = l_encoder_->forward(x, {}, noise, !several);
   InferenceOutputs out;
-  out.qz_m = qz.q_m;
-  out.qz_v = qz.q_v;
-  out.z = qz.latent;
-  out.ql_m = ql.q_m;
-  out.ql_v = ql.q_v;
-  out.library = ql.latent;
-  if (several) {
-    const auto repeated = [&](const at::Tensor& tensor) {
-      return tensor.unsqueeze(0).expand({options.n_samples, tensor.size(0), tensor.size(1)});
-    };
-    out.qz_m = repeated(qz.q_m);
-    out.qz_v = repeated(qz.q_v);
-    out.ql_m = repeated(ql.q_m);
-    out.ql_v = repeated(ql.q_v);
-    out.z = z_encoder_->z_transformation(reparameterize_gaussian(out.qz_m, out.qz_v, sample_name_, noise));
-    out.library = reparameterize_gaussian(out.ql_m, out.ql_v, "l", noise);
+  if (options.z.defined()) {
+    out.z = options.z;
+  } else {
+    encode(batch, z_encoder_categories, noise, options, out);
   }
+  if (options.decode == Decode::latent) return out;
   at::Tensor batch_index = batch.batch_index;
   if (options.transform_batch) {
     if (*options.transform_batch < 0 || *options.transform_batch >= std::max<std::int64_t>(options_.n_batch, 1)) {

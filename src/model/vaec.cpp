@@ -87,7 +87,9 @@ at::Tensor VAEC::probable_labels(const MiniBatch& batch, Noise& noise) {
 InferenceOutputs VAEC::inference(const MiniBatch& batch, Noise& noise, const InferenceOptions& options) {
   MiniBatch labelled = batch;
   labelled.labels = probable_labels(batch, noise);
-  return infer(labelled, {labelled.labels}, {labelled.labels}, noise, options);
+  InferenceOutputs out = infer(labelled, {labelled.labels}, {labelled.labels}, noise, options);
+  out.labels = labelled.labels;
+  return out;
 }
 
 at::Tensor VAEC::sample_from_posterior_z(const MiniBatch& batch, Noise& noise, bool give_mean, std::int64_t) {

@@ -13,14 +13,18 @@
 #include "scvi/core/logging.hpp"
 #include "scvi/core/parallel.hpp"
 #include "scvi/core/text.hpp"
+#include "scvi/kernel/gene_tiles.hpp"
 #include "scvi/kernel/log2_values.hpp"
 
 namespace scvi {
 namespace {
 
+using kernel::kTileGenes;
+
 /// The reference's guard against the logarithm of 0.
 constexpr double kEpsilon = 1e-8;
-constexpr std::int64_t kGenesPerChunk = 8;
+/// Changes of more pairs are computed gene by gene, so that they take little memory.
+constexpr std::int64_t kMostPairsOfTile = std::int64_t{1} << 20;
 constexpr double kHardlySeen = 0.01;
 constexpr double kHardlySeenQuantile = 0.9;
 constexpr double kLeastPseudocount = 1e-10;
@@ -35,52 +39,8 @@ Enum parse_word(std::string_view word, const char* field, const std::vector<std:
   throw InputError({.problem = "is '" + std::string(word) + "'", .field = field, .remedy = suggest(word, names)});
 }
 
-/// How often a change lies in the region as an increase and as a decrease.
-struct Votes {
-  std::int64_t up = 0;
-  std::int64_t down = 0;
-};
-
 double log_odds(double proba) {
   return std::log(proba + kEpsilon) - std::log(1.0 - proba + kEpsilon);
-}
-
-/// Sums and extremes are taken in so many lanes, which the compiler can keep in registers.
-constexpr std::size_t kLanes = 8;
-
-/// The sum of f(0), f(1), ... f(n - 1) in a fixed order.
-template <class F>
-double sum_of(std::size_t n, F f) {
-  std::array<double, kLanes> sums{};
-  std::size_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    for (std::size_t lane = 0; lane < kLanes; ++lane) sums[lane] += f(i + lane);
-  }
-  for (; i < n; ++i) sums[i % kLanes] += f(i);
-  return std::accumulate(sums.begin(), sums.end(), 0.0);
-}
-
-double mean_of(std::span<const float> scales, std::span<const std::int64_t> samples) {
-  return sum_of(samples.size(), [&](std::size_t i) { return static_cast<double>(scales[samples[i]]); }) /
-         static_cast<double>(samples.size());
-}
-
-/// The least and the largest, in any order of values that are no NaN.
-std::pair<float, float> extremes_of(std::span<const float> values) {
-  std::array<float, kLanes> least;
-  std::array<float, kLanes> largest;
-  least.fill(values.front());
-  largest.fill(values.front());
-  const auto take = [&](std::size_t lane, float value) {
-    least[lane] = value < least[lane] ? value : least[lane];
-    largest[lane] = value > largest[lane] ? value : largest[lane];
-  };
-  std::size_t i = 0;
-  for (; i + kLanes <= values.size(); i += kLanes) {
-    for (std::size_t lane = 0; lane < kLanes; ++lane) take(lane, values[i + lane]);
-  }
-  for (; i < values.size(); ++i) take(i % kLanes, values[i]);
-  return {*std::min_element(least.begin(), least.end()), *std::max_element(largest.begin(), largest.end())};
 }
 
 /// The middle value, or the mean of the middle two. Moves the values about.
@@ -91,92 +51,59 @@ double median_by_selection(std::vector<float>& values) {
   return (static_cast<double>(*std::max_element(values.begin(), middle)) + *middle) / 2;
 }
 
-/// The same of values from `least` to `largest`. Most are only counted: equal steps from one to the other hold few
-/// values each, and the middle ones are looked for in the one or two steps that they lie in.
-class MedianFinder {
- public:
-  double median_of(std::vector<float>& values, float least, float largest) {
-    const float steps_per_unit = static_cast<float>(kSteps - 1) / (largest - least);
-    if (values.size() < kSteps || !std::isnormal(steps_per_unit)) return median_by_selection(values);
-    count(values, least, steps_per_unit);
-    const std::size_t upper_rank = values.size() / 2;
-    const std::size_t lower_rank = values.size() % 2 == 1 ? upper_rank : upper_rank - 1;
-    const auto [first, below_first] = step_of_rank(lower_rank);
-    const std::size_t last = step_of_rank(upper_rank).first;
-    candidates_.clear();
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      if (step_of_value_[i] >= first && step_of_value_[i] <= last) candidates_.push_back(values[i]);
-    }
-    std::sort(candidates_.begin(), candidates_.end());
-    return (static_cast<double>(candidates_[lower_rank - below_first]) + candidates_[upper_rank - below_first]) / 2;
-  }
-
- private:
-  static constexpr std::size_t kSteps = 1024;
-
-  void count(std::span<const float> values, float least, float steps_per_unit) {
-    counts_.fill(0);
-    step_of_value_.resize(values.size());
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      // Rounding may lead one step too far, but never out of order.
-      const auto step = static_cast<std::uint16_t>(static_cast<int>((values[i] - least) * steps_per_unit));
-      step_of_value_[i] = step;
-      ++counts_[step];
-    }
-  }
-
-  /// The step that holds the value with so many below it, and how many values lie in the steps before.
-  std::pair<std::size_t, std::size_t> step_of_rank(std::size_t rank) const {
-    std::size_t below = 0;
-    std::size_t step = 0;
-    while (below + counts_[step] <= rank) below += counts_[step++];
-    return {step, below};
-  }
-
-  std::array<std::uint32_t, kSteps + 1> counts_{};
-  std::vector<std::uint16_t> step_of_value_;
-  std::vector<float> candidates_;
-};
-
-/// What is kept from one gene to the next, by each thread.
+/// What is kept from one tile to the next, by each thread.
 struct Scratch {
+  std::vector<float> tile;  ///< changes, as kernel::log2_changes() writes them
   std::vector<float> change;
   std::vector<float> subtrahend;
-  MedianFinder median;
+};
+
+/// How often a change lies in the region as an increase and as a decrease.
+struct Votes {
+  std::int64_t up = 0;
+  std::int64_t down = 0;
 };
 
 /// Computes one gene after the other for one comparison.
 class Tester {
  public:
-  Tester(const ScaleSamples& scales, const GroupSamples& group1, const GroupSamples& group2, const SamplePairs& pairs,
-         const HypothesisOptions& options, BayesFactors& result)
-      : scales_(scales), group1_(group1), group2_(group2), pairs_(pairs), options_(options), result_(result) {
+  Tester(const ScaleSamples& scales, const GroupComparison& comparison, BayesFactors& result)
+      : scales_(scales), comparison_(comparison), options_(comparison.options), result_(result) {
+    check(options_);
+    if (pairs().first.empty() || pairs().first.size() != pairs().second.size()) {
+      throw InputError({.problem = "must be at least one, each of two samples", .field = "pairs of samples"});
+    }
     reserve();
   }
 
-  void test(std::int64_t gene, Scratch& scratch) const {
-    const std::span<const float> scales = scales_.gene(gene);
-    result_.scale1[gene] = mean_of(scales, group1_.samples);
-    result_.scale2[gene] = mean_of(scales, group2_.samples);
-    double votes = 0;
+  void test(std::int64_t tile, Scratch& scratch) const {
+    const Genes genes{.rows = scales_.tile(tile),
+                      .first = tile * kTileGenes,
+                      .n = std::min(kTileGenes, scales_.n_genes() - tile * kTileGenes)};
+    write_means(genes, comparison_.group1.samples, result_.scale1);
+    write_means(genes, comparison_.group2.samples, result_.scale2);
     if (options_.mode == DifferentialMode::vanilla) {
-      votes = static_cast<double>(larger_in_first(scales));
+      test_order(genes);
+    } else if (n_pairs() <= kMostPairsOfTile) {
+      test_changes(genes, scratch);
     } else {
-      compute_change(scales, scratch);
-      const Votes of_change = vote(scratch.change);
-      votes = static_cast<double>(options_.test == ChangeTest::two_sided ? of_change.up + of_change.down
-                                                                         : std::max(of_change.up, of_change.down));
-      describe(gene, scratch);
+      test_changes_by_gene(genes, scratch.change, scratch.subtrahend);
     }
-    result_.proba[gene] = votes / static_cast<double>(n_pairs());
-    result_.bayes_factor[gene] = log_odds(result_.proba[gene]);
   }
 
  private:
-  std::int64_t n_pairs() const { return std::ssize(pairs_.first); }
+  /// The genes of a tile.
+  struct Genes {
+    const float* rows;
+    std::int64_t first;
+    std::int64_t n;
+  };
+
+  const SamplePairs& pairs() const { return comparison_.pairs; }
+  std::int64_t n_pairs() const { return std::ssize(pairs().first); }
 
   void reserve() {
-    const auto n = static_cast<std::size_t>(scales_.n_genes);
+    const auto n = static_cast<std::size_t>(scales_.n_genes());
     result_.mode = options_.mode;
     for (auto* column : {&result_.proba, &result_.bayes_factor, &result_.scale1, &result_.scale2}) column->resize(n);
     if (options_.mode == DifferentialMode::vanilla) return;
@@ -187,86 +114,151 @@ class Tester {
     }
   }
 
-  std::int64_t larger_in_first(std::span<const float> scales) const {
-    std::int64_t count = 0;
-    for (std::int64_t i = 0; i < n_pairs(); ++i) count += scales[pairs_.first[i]] > scales[pairs_.second[i]];
-    return count;
+  void write_means(const Genes& genes, const std::vector<std::int64_t>& samples, std::vector<double>& to) const {
+    const auto mean = kernel::mean_of_rows(genes.rows, samples.data(), std::ssize(samples));
+    std::copy_n(mean.begin(), genes.n, to.begin() + genes.first);
   }
 
-  void compute_change(std::span<const float> scales, Scratch& scratch) const {
-    std::vector<float>& change = scratch.change;
-    change.resize(static_cast<std::size_t>(n_pairs()));
-    if (!options_.change_fn && options_.change == Change::log_fold) return compute_log_fold(scales, scratch);
-    const auto pseudocount = static_cast<float>(options_.pseudocount);
-    const auto fill = [&](auto of) {
-      for (std::int64_t i = 0; i < n_pairs(); ++i) {
-        change[i] = of(scales[pairs_.first[i]] + pseudocount, scales[pairs_.second[i]] + pseudocount);
-      }
-    };
-    if (options_.change_fn) {
-      fill([&](float x, float y) { return static_cast<float>(options_.change_fn(x, y)); });
-    } else {
-      fill([](float x, float y) { return x - y; });
-    }
+  void write_probability(std::int64_t gene, std::int64_t votes) const {
+    result_.proba[gene] = static_cast<double>(votes) / static_cast<double>(n_pairs());
+    result_.bayes_factor[gene] = log_odds(result_.proba[gene]);
   }
 
-  void compute_log_fold(std::span<const float> scales, Scratch& scratch) const {
-    std::vector<float>& change = scratch.change;
-    std::vector<float>& other = scratch.subtrahend;
-    other.resize(change.size());
-    const auto pseudocount = static_cast<float>(options_.pseudocount);
+  void write_probability(std::int64_t gene, const Votes& votes) const {
+    const bool two_sided = options_.test == ChangeTest::two_sided;
+    write_probability(gene, two_sided ? votes.up + votes.down : std::max(votes.up, votes.down));
+  }
+
+  void test_order(const Genes& genes) const {
+    kernel::OfTile<std::int64_t> larger_in_first{};
     for (std::int64_t i = 0; i < n_pairs(); ++i) {
-      change[i] = scales[pairs_.first[i]] + pseudocount;
-      other[i] = scales[pairs_.second[i]] + pseudocount;
+      const float* first = genes.rows + pairs().first[i] * kTileGenes;
+      const float* second = genes.rows + pairs().second[i] * kTileGenes;
+      for (std::int64_t j = 0; j < kTileGenes; ++j) larger_in_first[j] += first[j] > second[j];
     }
-    kernel::log2_values(change.data(), n_pairs(), change.data());
-    kernel::log2_values(other.data(), n_pairs(), other.data());
-    for (std::size_t i = 0; i < change.size(); ++i) change[i] -= other[i];
+    for (std::int64_t j = 0; j < genes.n; ++j) write_probability(genes.first + j, larger_in_first[j]);
+  }
+
+  void test_changes(const Genes& genes, Scratch& scratch) const {
+    compute_changes(genes, scratch.tile);
+    const float* changes = scratch.tile.data();
+    const kernel::RowSummary summary =
+        kernel::summary_of_rows(changes, n_pairs(), static_cast<float>(options_.delta));
+    const auto median = kernel::median_of_rows(changes, n_pairs(), summary);
+    ChangeStatistics& to = result_.change;
+    for (std::int64_t j = 0; j < genes.n; ++j) {
+      const std::int64_t gene = genes.first + j;
+      const bool is_finite = std::isfinite(summary.mean[j]);
+      if (!is_finite || !to.intervals.empty() || options_.m1_domain_fn) copy_gene(scratch.tile, j, scratch.change);
+      write_probability(gene, options_.m1_domain_fn ? vote(scratch.change) : Votes{summary.up[j], summary.down[j]});
+      if (!is_finite) {
+        describe(gene, scratch.change);
+        continue;
+      }
+      to.mean[gene] = summary.mean[j];
+      to.std[gene] = summary.std[j];
+      to.min[gene] = summary.least[j];
+      to.max[gene] = summary.largest[j];
+      to.median[gene] = median[j];
+      write_intervals(gene, scratch.change);
+    }
+  }
+
+  void test_changes_by_gene(const Genes& genes, std::vector<float>& change, std::vector<float>& subtrahend) const {
+    for (std::int64_t j = 0; j < genes.n; ++j) {
+      compute_change(genes.rows + j, change, subtrahend);
+      write_probability(genes.first + j, vote(change));
+      describe(genes.first + j, change);
+    }
+  }
+
+  bool takes_logarithms() const { return !options_.change_fn && options_.change == Change::log_fold; }
+
+  float plain_change(float x, float y) const {
+    return options_.change_fn ? static_cast<float>(options_.change_fn(x, y)) : x - y;
+  }
+
+  void compute_changes(const Genes& genes, std::vector<float>& changes) const {
+    changes.resize(static_cast<std::size_t>(n_pairs() * kTileGenes));
+    const auto pseudocount = static_cast<float>(options_.pseudocount);
+    if (takes_logarithms()) {
+      return kernel::log2_changes({genes.rows, pairs().first.data(), pairs().second.data(), n_pairs()}, pseudocount,
+                                  changes.data());
+    }
+    for (std::int64_t i = 0; i < n_pairs(); ++i) {
+      const float* first = genes.rows + pairs().first[i] * kTileGenes;
+      const float* second = genes.rows + pairs().second[i] * kTileGenes;
+      float* change = changes.data() + i * kTileGenes;
+      for (std::int64_t j = 0; j < genes.n; ++j) {
+        change[j] = plain_change(first[j] + pseudocount, second[j] + pseudocount);
+      }
+    }
+  }
+
+  /// @param scales of one gene, those of the samples kTileGenes apart
+  void compute_change(const float* scales, std::vector<float>& change, std::vector<float>& subtrahend) const {
+    const auto pseudocount = static_cast<float>(options_.pseudocount);
+    change.resize(static_cast<std::size_t>(n_pairs()));
+    subtrahend.resize(change.size());
+    for (std::int64_t i = 0; i < n_pairs(); ++i) {
+      change[i] = scales[pairs().first[i] * kTileGenes] + pseudocount;
+      subtrahend[i] = scales[pairs().second[i] * kTileGenes] + pseudocount;
+    }
+    if (takes_logarithms()) {
+      kernel::log2_values(change.data(), n_pairs(), change.data());
+      kernel::log2_values(subtrahend.data(), n_pairs(), subtrahend.data());
+      for (std::size_t i = 0; i < change.size(); ++i) change[i] -= subtrahend[i];
+    } else {
+      for (std::size_t i = 0; i < change.size(); ++i) change[i] = plain_change(change[i], subtrahend[i]);
+    }
+  }
+
+  void copy_gene(const std::vector<float>& changes, std::int64_t j, std::vector<float>& to) const {
+    to.resize(static_cast<std::size_t>(n_pairs()));
+    for (std::int64_t i = 0; i < n_pairs(); ++i) to[i] = changes[i * kTileGenes + j];
   }
 
   Votes vote(std::span<const float> change) const {
-    if (options_.m1_domain_fn) return vote_by_domain(change);
     const auto delta = static_cast<float>(options_.delta);
-    std::uint32_t up = 0;
-    std::uint32_t down = 0;
-    for (const float value : change) {
-      up += static_cast<std::uint32_t>(value >= delta) & static_cast<std::uint32_t>(value > 0);
-      down += static_cast<std::uint32_t>(value <= -delta) & static_cast<std::uint32_t>(value <= 0);
-    }
-    return {up, down};
-  }
-
-  Votes vote_by_domain(std::span<const float> change) const {
     Votes votes;
     for (const float value : change) {
-      const bool matters = options_.m1_domain_fn(value);
-      votes.up += matters && value > 0;
-      votes.down += matters && !(value > 0);
+      const bool up = value > 0;
+      const bool matters = options_.m1_domain_fn ? options_.m1_domain_fn(value)
+                           : up                  ? value >= delta
+                                                 : value <= -delta;
+      votes.up += matters && up;
+      votes.down += matters && !up;
     }
     return votes;
   }
 
   /// Leaves the changes in another order.
-  void describe(std::int64_t gene, Scratch& scratch) const {
-    std::vector<float>& change = scratch.change;
+  void describe(std::int64_t gene, std::vector<float>& change) const {
     ChangeStatistics& to = result_.change;
     const auto n = static_cast<double>(change.size());
-    const double mean = sum_of(change.size(), [&](std::size_t i) { return static_cast<double>(change[i]); }) / n;
+    const double mean = std::accumulate(change.begin(), change.end(), 0.0) / n;
+    double squares = 0;
+    for (const float value : change) squares += (value - mean) * (value - mean);
     to.mean[gene] = mean;
-    to.std[gene] =
-        std::sqrt(sum_of(change.size(), [&](std::size_t i) { return (change[i] - mean) * (change[i] - mean); }) / n);
+    to.std[gene] = std::sqrt(squares / n);
     // Not a number is in no order, which sorting relies on.
     if (std::isnan(mean) && std::any_of(change.begin(), change.end(), [](float x) { return std::isnan(x); })) {
       return describe_unordered(gene);
     }
-    const auto [least, largest] = extremes_of(change);
-    to.min[gene] = least;
-    to.max[gene] = largest;
-    if (!to.intervals.empty()) std::sort(change.begin(), change.end());
-    for (CredibleIntervals& interval : to.intervals) {
+    const auto [least, largest] = std::minmax_element(change.begin(), change.end());
+    to.min[gene] = *least;
+    to.max[gene] = *largest;
+    write_intervals(gene, change);
+    to.median[gene] = median_by_selection(change);
+  }
+
+  void write_intervals(std::int64_t gene, std::vector<float>& change) const {
+    std::vector<CredibleIntervals>& intervals = result_.change.intervals;
+    if (intervals.empty()) return;
+    std::sort(change.begin(), change.end());
+    for (CredibleIntervals& interval : intervals) {
       std::tie(interval.lower[gene], interval.upper[gene]) = credible_interval(change, interval.level);
     }
-    to.median[gene] = scratch.median.median_of(change, least, largest);
   }
 
   void describe_unordered(std::int64_t gene) const {
@@ -276,9 +268,7 @@ class Tester {
   }
 
   const ScaleSamples& scales_;
-  const GroupSamples& group1_;
-  const GroupSamples& group2_;
-  const SamplePairs& pairs_;
+  const GroupComparison& comparison_;
   const HypothesisOptions& options_;
   BayesFactors& result_;
 };
@@ -336,6 +326,20 @@ double scale_of_unseen(std::span<const double> mean_count, std::span<const doubl
   return unseen.empty() ? 0.0 : quantile(std::move(unseen), kHardlySeenQuantile);
 }
 
+/// Of the genes that keep the expected part of false ones at or below the target; above 1 where none do.
+double least_probability(std::span<const double> proba, double target) {
+  std::vector<double> sorted(proba.begin(), proba.end());
+  std::sort(sorted.begin(), sorted.end(), std::greater<>());
+  double least = 2;
+  double expected_false = 0;
+  for (std::size_t i = 0; i < sorted.size(); ++i) {
+    expected_false += 1 - sorted[i];
+    const bool last_of_ties = i + 1 == sorted.size() || sorted[i + 1] < sorted[i];
+    if (last_of_ties && expected_false <= target * static_cast<double>(i + 1)) least = sorted[i];
+  }
+  return least;
+}
+
 void append(std::vector<double>& whole, const std::vector<double>& part) {
   whole.insert(whole.end(), part.begin(), part.end());
 }
@@ -354,6 +358,10 @@ Change parse_change(std::string_view word) {
 ChangeTest parse_change_test(std::string_view word) {
   return parse_word<ChangeTest>(word, "test",
                                 {{"two-sided", ChangeTest::two_sided}, {"three-way", ChangeTest::three_way}});
+}
+
+CallRule parse_call_rule(std::string_view word) {
+  return parse_word<CallRule>(word, "call_rule", {{"expected", CallRule::expected_fdr}, {"each", CallRule::each}});
 }
 
 void check(const HypothesisOptions& options) {
@@ -400,20 +408,18 @@ SamplePairs make_pairs(const GroupSamples& group1, const GroupSamples& group2, c
   return pairs;
 }
 
-BayesFactors bayes_factors(const ScaleSamples& scales, const GroupSamples& group1, const GroupSamples& group2,
-                           const SamplePairs& pairs, const HypothesisOptions& options) {
-  check(options);
-  if (pairs.first.empty() || pairs.first.size() != pairs.second.size()) {
-    throw InputError({.problem = "must be at least one, each of two samples", .field = "pairs of samples"});
-  }
-  BayesFactors result;
-  const Tester tester(scales, group1, group2, pairs, options, result);
-  parallel_for(scales.n_genes, kGenesPerChunk, [&](std::int64_t begin, std::int64_t end) {
-    throw_if_interrupted();
+std::vector<BayesFactors> bayes_factors(const ScaleSamples& scales, std::span<const GroupComparison> comparisons) {
+  std::vector<BayesFactors> results(comparisons.size());
+  std::vector<Tester> testers;
+  for (std::size_t i = 0; i < comparisons.size(); ++i) testers.emplace_back(scales, comparisons[i], results[i]);
+  parallel_for(scales.n_tiles(), 1, [&](std::int64_t begin, std::int64_t end) {
     Scratch scratch;
-    for (std::int64_t gene = begin; gene < end; ++gene) tester.test(gene, scratch);
+    for (std::int64_t tile = begin; tile < end; ++tile) {
+      throw_if_interrupted();
+      for (const Tester& tester : testers) tester.test(tile, scratch);
+    }
   });
-  return result;
+  return results;
 }
 
 void append_genes(BayesFactors& whole, const BayesFactors& part) {
@@ -454,19 +460,11 @@ double suggested_pseudocount(std::span<const double> mean_count1, std::span<cons
       {scale_of_unseen(mean_count1, mean_scale1), scale_of_unseen(mean_count2, mean_scale2), kLeastPseudocount});
 }
 
-std::vector<bool> call_by_expected_fdr(std::span<const double> proba, double target) {
+std::vector<bool> call_genes(std::span<const double> proba, double target, CallRule rule) {
   if (!(target > 0 && target < 1)) {
     throw InputError({.problem = "is " + std::to_string(target) + ", but must be between 0 and 1", .field = "fdr"});
   }
-  std::vector<double> sorted(proba.begin(), proba.end());
-  std::sort(sorted.begin(), sorted.end(), std::greater<>());
-  double least = 2;
-  double expected_false = 0;
-  for (std::size_t i = 0; i < sorted.size(); ++i) {
-    expected_false += 1 - sorted[i];
-    const bool last_of_ties = i + 1 == sorted.size() || sorted[i + 1] < sorted[i];
-    if (last_of_ties && expected_false <= target * static_cast<double>(i + 1)) least = sorted[i];
-  }
+  const double least = rule == CallRule::each ? 1 - target : least_probability(proba, target);
   std::vector<bool> called;
   for (const double p : proba) called.push_back(p >= least);
   return called;

@@ -11,6 +11,7 @@
 #include "scale_sampling.hpp"
 #include "scvi/core/error.hpp"
 #include "scvi/core/logging.hpp"
+#include "scvi/core/parallel.hpp"
 #include "scvi/core/random.hpp"
 
 namespace scvi {
@@ -59,9 +60,14 @@ std::vector<double> mean_over(const std::vector<std::size_t>& members, std::span
 /// Answers contrasts between groups of cells.
 class Comparison {
  public:
-  Comparison(const Posterior& posterior, std::span<const CellGroup> groups, std::span<const Contrast> contrasts,
-             const DifferentialOptions& options)
-      : posterior_(posterior), groups_(groups), contrasts_(contrasts), options_(options) {
+  /// @param posteriors at least one
+  Comparison(std::span<const Posterior> posteriors, std::span<const CellGroup> groups,
+             std::span<const Contrast> contrasts, const DifferentialOptions& options)
+      : posteriors_(posteriors),
+        posterior_(posteriors.front()),
+        groups_(groups),
+        contrasts_(contrasts),
+        options_(options) {
     check_options();
     const bool change = options_.hypothesis.mode == DifferentialMode::change;
     automatic_pseudocount_ = change && options_.automatic_pseudocount;
@@ -77,7 +83,7 @@ class Comparison {
     compute();
   }
 
-  std::vector<BayesFactors> take_factors() && { return std::move(repetitions_.front()); }
+  std::vector<BayesFactors> take_factors() && { return std::move(factors_); }
 
   /// The table of a contrast.
   io::Frame table(std::size_t contrast) const;
@@ -85,25 +91,29 @@ class Comparison {
  private:
   void check_options() const;
   void compute();
-  std::vector<BayesFactors> factors_of(std::size_t repetition, Progress& progress);
-  ScaleSamples samples_of(const SamplingPlan& plan, std::int64_t first_gene, std::int64_t n_genes,
-                          std::uint64_t repetition, Progress& progress);
-  void remember_mean(const CellArray& scale);
+  void compute(std::size_t repetition, Progress& progress);
+  std::vector<GroupComparison> comparisons_of(const SamplingPlan& plan, std::uint64_t repetition) const;
+  void decode(std::size_t model, const Latent& latent, std::int64_t first_gene, SetMeans* means, Progress& progress,
+              ScaleSamples& samples) const;
+  void add_means(const SetMeans& means);
   void choose_pseudocounts(const SamplingPlan& plan);
   std::vector<double> mean_of_side(const SamplingPlan& plan, std::size_t contrast, int side) const;
+  std::int64_t n_samples_of(const SamplingPlan& plan) const { return plan.n_samples() * std::ssize(posteriors_); }
   std::int64_t genes_at_a_time(const SamplingPlan& plan) const;
   std::vector<double> spread(std::size_t contrast, const std::vector<double>& (*what)(const BayesFactors&)) const;
 
-  const Posterior& posterior_;
+  std::span<const Posterior> posteriors_;
+  const Posterior& posterior_;  // the first, whose groups, batches and draws of pairs go for all
   std::span<const CellGroup> groups_;
   std::span<const Contrast> contrasts_;
   const DifferentialOptions& options_;
   bool automatic_pseudocount_ = false;
   std::vector<RawCountsOfGroup> raw_counts_;
-  std::vector<SamplingPlan> plans_;                     // one for each repetition
-  std::vector<std::vector<double>> mean_scales_;        // of each set, per gene
-  std::vector<double> pseudocounts_;                    // of each contrast
-  std::vector<std::vector<BayesFactors>> repetitions_;  // for each, one for each contrast
+  std::vector<SamplingPlan> plans_;                 // one for each repetition
+  std::vector<std::vector<double>> mean_scales_;    // of each set, per gene; over all posteriors
+  std::vector<double> pseudocounts_;                // of each contrast
+  std::vector<BayesFactors> factors_;               // of each contrast, over all posteriors
+  std::vector<std::vector<BayesFactors>> singles_;  // the same of each posterior in each repetition
 };
 
 void Comparison::check_options() const {
@@ -116,12 +126,13 @@ void Comparison::check_options() const {
   at_least_one(options_.n_repetitions, "n_repetitions");
   at_least_one(options_.memory_bytes, "memory_bytes");
   if (options_.pairs.use_permutation) at_least_one(options_.pairs.M_permutation, "M_permutation");
-  for (const double target : options_.fdr_targets) call_by_expected_fdr({}, target);
+  for (const double target : options_.fdr_targets) call_genes({}, target);
 }
 
 std::int64_t Comparison::genes_at_a_time(const SamplingPlan& plan) const {
-  const std::int64_t bytes_of_gene = plan.n_samples() * static_cast<std::int64_t>(sizeof(float));
-  return std::clamp<std::int64_t>(options_.memory_bytes / bytes_of_gene, 1, posterior_.gene_dataset().nb_genes());
+  const std::int64_t tile = ScaleSamples::genes_per_tile();
+  const std::int64_t n_tiles = options_.memory_bytes / ScaleSamples::bytes(tile, n_samples_of(plan));
+  return std::min(std::max<std::int64_t>(n_tiles, 1), chunk_count(posterior_.gene_dataset().nb_genes(), tile)) * tile;
 }
 
 void Comparison::compute() {
@@ -129,61 +140,114 @@ void Comparison::compute() {
   std::int64_t total = 0;
   for (const SamplingPlan& plan : plans_) {
     const std::int64_t genes = genes_at_a_time(plan);
-    total += plan.n_samples() * ((n_genes + genes - 1) / genes);
+    total += n_samples_of(plan) * (1 + chunk_count(n_genes, genes));
   }
   SharedProgress progress(options_.progress, total);
   for (std::size_t repetition = 0; repetition < plans_.size(); ++repetition) {
-    repetitions_.push_back(factors_of(repetition, progress));
+    compute(repetition, progress);
   }
 }
 
-std::vector<BayesFactors> Comparison::factors_of(std::size_t repetition, Progress& progress) {
+void Comparison::compute(std::size_t repetition, Progress& progress) {
   const SamplingPlan& plan = plans_[repetition];
   const std::int64_t n_genes = posterior_.gene_dataset().nb_genes();
   const std::int64_t step = genes_at_a_time(plan);
-  std::vector<BayesFactors> factors(contrasts_.size());
+  std::vector<GroupComparison> comparisons = comparisons_of(plan, repetition);
+  std::vector<BayesFactors> factors(comparisons.size());
+  std::vector<Latent> latent;
+  for (const Posterior& posterior : posteriors_) {
+    latent.push_back(draw_latent(posterior, plan.sets(), repetition, &progress));
+  }
   for (std::int64_t first = 0; first < n_genes; first += step) {
-    const ScaleSamples samples = samples_of(plan, first, std::min(step, n_genes - first), repetition, progress);
-    if (first == 0 && repetition == 0 && automatic_pseudocount_) choose_pseudocounts(plan);
-    for (std::size_t i = 0; i < contrasts_.size(); ++i) {
-      RandomStream draws(posterior_.options().seed,
-                         "posterior/" + posterior_.options().name + "/differential/" + contrasts_[i].name + "/pairs",
-                         {repetition, 0});
-      const PickSamples pick = [&](int, std::int64_t, std::int64_t n, std::int64_t count) {
-        std::vector<std::int64_t> picked(static_cast<std::size_t>(count));
-        for (std::int64_t& at : picked) at = static_cast<std::int64_t>(draws.below(static_cast<std::uint64_t>(n)));
-        return picked;
-      };
-      const GroupSamples samples1 = plan.samples1(i);
-      const GroupSamples samples2 = plan.samples2(i);
-      const SamplePairs pairs = make_pairs(samples1, samples2, options_.pairs, pick);
-      HypothesisOptions hypothesis = options_.hypothesis;
-      hypothesis.pseudocount = pseudocounts_[i];
-      append_genes(factors[i], bayes_factors(samples, samples1, samples2, pairs, hypothesis));
+    ScaleSamples samples(std::min(step, n_genes - first), n_samples_of(plan));
+    const bool needs_means = automatic_pseudocount_ && repetition == 0 && first == 0;
+    for (std::size_t model = 0; model < posteriors_.size(); ++model) {
+      SetMeans means(plan.sets());
+      decode(model, latent[model], first, needs_means ? &means : nullptr, progress, samples);
+      if (needs_means) add_means(means);
+    }
+    if (needs_means) choose_pseudocounts(plan);
+    for (std::size_t i = 0; i < comparisons.size(); ++i) {
+      comparisons[i].options.pseudocount = pseudocounts_[i % contrasts_.size()];
+    }
+    const std::vector<BayesFactors> part = bayes_factors(samples, comparisons);
+    for (std::size_t i = 0; i < part.size(); ++i) append_genes(factors[i], part[i]);
+  }
+  const auto n = std::ssize(contrasts_);
+  if (repetition == 0) factors_.assign(factors.begin(), factors.begin() + n);
+  const std::ptrdiff_t first_single = posteriors_.size() > 1 ? n : 0;
+  for (auto i = factors.begin() + first_single; i != factors.end(); i += n) singles_.emplace_back(i, i + n);
+}
+
+/// The same samples and pairs of a number of models, whose samples lie one behind the other.
+GroupComparison of_models(const GroupComparison& of_first, std::int64_t n_samples, std::size_t first,
+                          std::size_t end) {
+  GroupComparison all{.group1 = {}, .group2 = {}, .pairs = {}, .options = of_first.options};
+  const auto append = [](std::vector<std::int64_t>& to, const std::vector<std::int64_t>& from, std::int64_t offset) {
+    for (const std::int64_t value : from) to.push_back(value + offset);
+  };
+  for (std::size_t model = first; model < end; ++model) {
+    const std::int64_t offset = static_cast<std::int64_t>(model) * n_samples;
+    append(all.group1.samples, of_first.group1.samples, offset);
+    append(all.group1.batches, of_first.group1.batches, 0);
+    append(all.group2.samples, of_first.group2.samples, offset);
+    append(all.group2.batches, of_first.group2.batches, 0);
+    append(all.pairs.first, of_first.pairs.first, offset);
+    append(all.pairs.second, of_first.pairs.second, offset);
+  }
+  return all;
+}
+
+/// One for each contrast over all posteriors, then, where there are several, those of each.
+std::vector<GroupComparison> Comparison::comparisons_of(const SamplingPlan& plan, std::uint64_t repetition) const {
+  std::vector<GroupComparison> of_first;
+  for (std::size_t i = 0; i < contrasts_.size(); ++i) {
+    RandomStream draws(posterior_.options().seed,
+                       "posterior/" + posterior_.options().name + "/differential/" + contrasts_[i].name + "/pairs",
+                       {repetition, 0});
+    const PickSamples pick = [&](int, std::int64_t, std::int64_t n, std::int64_t count) {
+      std::vector<std::int64_t> picked(static_cast<std::size_t>(count));
+      for (std::int64_t& at : picked) at = static_cast<std::int64_t>(draws.below(static_cast<std::uint64_t>(n)));
+      return picked;
+    };
+    GroupComparison& comparison = of_first.emplace_back();
+    comparison.group1 = plan.samples1(i);
+    comparison.group2 = plan.samples2(i);
+    comparison.pairs = make_pairs(comparison.group1, comparison.group2, options_.pairs, pick);
+    comparison.options = options_.hypothesis;
+  }
+  const std::size_t n_models = posteriors_.size();
+  if (n_models == 1) return of_first;
+  std::vector<GroupComparison> all;
+  const auto add = [&](std::size_t first, std::size_t end) {
+    for (const GroupComparison& one : of_first) all.push_back(of_models(one, plan.n_samples(), first, end));
+  };
+  add(0, n_models);
+  for (std::size_t model = 0; model < n_models; ++model) add(model, model + 1);
+  return all;
+}
+
+void Comparison::decode(std::size_t model, const Latent& latent, std::int64_t first_gene, SetMeans* means,
+                        Progress& progress, ScaleSamples& samples) const {
+  Posterior decoding = posteriors_[model];
+  decoding.set_progress(&progress);
+  const std::int64_t n_columns = posterior_.gene_dataset().nb_genes();
+  const std::int64_t offset = static_cast<std::int64_t>(model) * latent.n_cells();
+  decoding.for_each_scale(latent, [&](std::int64_t first, const float* rows, std::int64_t n) {
+    if (means) means->add(first, rows, n, n_columns);
+    samples.set_rows(offset + first, rows + first_gene, n, n_columns);
+  });
+}
+
+void Comparison::add_means(const SetMeans& means) {
+  const std::vector<std::vector<double>> of_model = means.means();
+  mean_scales_.resize(of_model.size());
+  for (std::size_t set = 0; set < of_model.size(); ++set) {
+    mean_scales_[set].resize(of_model[set].size());
+    for (std::size_t gene = 0; gene < of_model[set].size(); ++gene) {
+      mean_scales_[set][gene] += of_model[set][gene] / static_cast<double>(posteriors_.size());
     }
   }
-  return factors;
-}
-
-ScaleSamples Comparison::samples_of(const SamplingPlan& plan, std::int64_t first_gene, std::int64_t n_genes,
-                                    std::uint64_t repetition, Progress& progress) {
-  ScaleSamples samples{.n_genes = n_genes, .n_samples = plan.n_samples(), .values = {}};
-  samples.values.resize(static_cast<std::size_t>(n_genes * plan.n_samples()));
-  for (std::size_t set = 0; set < plan.sets().size(); ++set) {
-    const DecodedSet decoded = decode(posterior_, plan.sets()[set], repetition, &progress);
-    if (first_gene == 0 && repetition == 0 && automatic_pseudocount_) remember_mean(decoded.scale);
-    scatter(decoded, first_gene, plan.offset(set), samples);
-  }
-  return samples;
-}
-
-void Comparison::remember_mean(const CellArray& scale) {
-  std::vector<double>& mean = mean_scales_.emplace_back(static_cast<std::size_t>(scale.n_columns));
-  for (std::int64_t row = 0; row < scale.n_cells; ++row) {
-    const float* values = scale.values.data() + row * scale.n_columns;
-    for (std::int64_t gene = 0; gene < scale.n_columns; ++gene) mean[gene] += values[gene];
-  }
-  for (double& value : mean) value /= static_cast<double>(scale.n_cells);
 }
 
 std::vector<double> Comparison::mean_of_side(const SamplingPlan& plan, std::size_t contrast, int side) const {
@@ -207,16 +271,16 @@ void Comparison::choose_pseudocounts(const SamplingPlan& plan) {
   }
 }
 
-/// Standard deviation of a column over the repetitions.
+/// Standard deviation of a column over posteriors and repetitions.
 std::vector<double> Comparison::spread(std::size_t contrast,
                                        const std::vector<double>& (*what)(const BayesFactors&)) const {
-  const auto n = static_cast<double>(repetitions_.size());
-  std::vector<double> result(what(repetitions_.front()[contrast]).size());
+  const auto n = static_cast<double>(singles_.size());
+  std::vector<double> result(what(singles_.front()[contrast]).size());
   for (std::size_t gene = 0; gene < result.size(); ++gene) {
     double mean = 0;
-    for (const auto& repetition : repetitions_) mean += what(repetition[contrast])[gene] / n;
+    for (const auto& single : singles_) mean += what(single[contrast])[gene] / n;
     double squares = 0;
-    for (const auto& repetition : repetitions_) squares += std::pow(what(repetition[contrast])[gene] - mean, 2);
+    for (const auto& single : singles_) squares += std::pow(what(single[contrast])[gene] - mean, 2);
     result[gene] = std::sqrt(squares / (n - 1));
   }
   return result;
@@ -293,7 +357,7 @@ void add_factors(TableBuilder& table, const BayesFactors& factors) {
 }
 
 io::Frame Comparison::table(std::size_t contrast) const {
-  const BayesFactors& factors = repetitions_.front()[contrast];
+  const BayesFactors& factors = factors_[contrast];
   const bool change = factors.mode == DifferentialMode::change;
   TableBuilder table(posterior_.gene_dataset(), change ? factors.proba : factors.bayes_factor);
   add_factors(table, factors);
@@ -308,9 +372,10 @@ io::Frame Comparison::table(std::size_t contrast) const {
   }
   if (change && pseudocounts_[contrast] > 0) table.add("pseudocount", pseudocounts_[contrast]);
   for (const double target : options_.fdr_targets) {
-    if (change) table.add("is_de_fdr_" + shortest(target), call_by_expected_fdr(factors.proba, target));
+    const std::string name = options_.call_rule == CallRule::each ? "is_de_each_" : "is_de_fdr_";
+    if (change) table.add(name + shortest(target), call_genes(factors.proba, target, options_.call_rule));
   }
-  if (repetitions_.size() > 1) {
+  if (singles_.size() > 1) {
     table.add(change ? "proba_de_spread" : "proba_m1_spread", spread(contrast, proba_of));
     if (change) table.add("lfc_mean_spread", spread(contrast, mean_change_of));
   }
@@ -357,11 +422,21 @@ bool large_enough(std::int64_t n_cells, const DifferentialOptions& options) {
   return n_cells > options.min_cells && n_cells >= kFewestCells;
 }
 
-Comparison compare_two(const Posterior& posterior, std::span<const CellGroup, 2> groups,
+/// @throws InputError where there is none, or they have other data sets
+void check_posteriors(std::span<const Posterior> posteriors) {
+  if (posteriors.empty()) throw InputError({.problem = "is given", .field = "no posterior"});
+  for (const Posterior& posterior : posteriors) {
+    if (&posterior.gene_dataset() == &posteriors.front().gene_dataset()) continue;
+    throw InputError({.problem = "have other data sets", .field = "posteriors to compare groups by"});
+  }
+}
+
+Comparison compare_two(std::span<const Posterior> posteriors, std::span<const CellGroup, 2> groups,
                        std::span<const Contrast, 1> contrast, const DifferentialOptions& options) {
-  check_groups(posterior, groups, kFewestCells);
+  check_posteriors(posteriors);
+  check_groups(posteriors.front(), groups, kFewestCells);
   for (const CellGroup& group : groups) warn_if_small(group, options);
-  return Comparison(posterior, groups, contrast, options);
+  return Comparison(posteriors, groups, contrast, options);
 }
 
 Contrast first_against_second(std::string name) {
@@ -390,29 +465,31 @@ CellGroup common_cells(const CellGroup& cluster, const CellGroup& group, const s
 
 }  // namespace
 
-BayesFactors get_bayes_factors(const Posterior& posterior, const CellGroup& group1, const CellGroup& group2,
-                               const DifferentialOptions& options) {
+BayesFactors get_bayes_factors(std::span<const Posterior> posteriors, const CellGroup& group1,
+                               const CellGroup& group2, const DifferentialOptions& options) {
   DifferentialOptions statistics_alone = options;
   statistics_alone.all_stats = false;
   const std::array groups = {group1, group2};
   const std::array contrast = {first_against_second("pair")};
-  return std::move(compare_two(posterior, groups, contrast, statistics_alone).take_factors().front());
+  return std::move(compare_two(posteriors, groups, contrast, statistics_alone).take_factors().front());
 }
 
-io::Frame differential_expression_score(const Posterior& posterior, const CellGroup& group1, const CellGroup& group2,
-                                        const DifferentialOptions& options) {
+io::Frame differential_expression_score(std::span<const Posterior> posteriors, const CellGroup& group1,
+                                        const CellGroup& group2, const DifferentialOptions& options) {
   const std::array groups = {group1, group2};
   const std::array contrast = {first_against_second("pair")};
-  return compare_two(posterior, groups, contrast, options).table(0);
+  return compare_two(posteriors, groups, contrast, options).table(0);
 }
 
-std::vector<io::NamedTable> one_vs_all_degenes(const Posterior& posterior, std::span<const CellGroup> groups,
+std::vector<io::NamedTable> one_vs_all_degenes(std::span<const Posterior> posteriors,
+                                               std::span<const CellGroup> groups,
                                                const DifferentialOptions& options) {
   if (options.batchid1 != options.batchid2) {
     throw InputError({.problem = "must be the same when every group is compared with all others",
                       .field = "batchid1 and batchid2"});
   }
-  check_groups(posterior, groups, 1);
+  check_posteriors(posteriors);
+  check_groups(posteriors.front(), groups, 1);
   std::int64_t n_cells = 0;
   for (const CellGroup& group : groups) n_cells += std::ssize(group.cells);
   std::vector<Contrast> contrasts;
@@ -429,7 +506,7 @@ std::vector<io::NamedTable> one_vs_all_degenes(const Posterior& posterior, std::
     }
   }
   if (contrasts.empty()) refuse_for_size(options);
-  const Comparison comparison(posterior, groups, contrasts, options);
+  const Comparison comparison(posteriors, groups, contrasts, options);
   std::vector<io::NamedTable> results;
   for (std::size_t i = 0; i < contrasts.size(); ++i) {
     results.push_back(named_result(contrasts[i].name, comparison.table(i)));
@@ -437,9 +514,11 @@ std::vector<io::NamedTable> one_vs_all_degenes(const Posterior& posterior, std::
   return results;
 }
 
-std::vector<io::NamedTable> within_cluster_degenes(const Posterior& posterior, std::span<const CellGroup> clusters,
-                                                   const CellGroup& group1, const CellGroup& group2,
-                                                   const DifferentialOptions& options) {
+std::vector<io::NamedTable> within_cluster_degenes(std::span<const Posterior> posteriors,
+                                                   std::span<const CellGroup> clusters, const CellGroup& group1,
+                                                   const CellGroup& group2, const DifferentialOptions& options) {
+  check_posteriors(posteriors);
+  const Posterior& posterior = posteriors.front();
   const std::array both = {group1, group2};
   check_groups(posterior, clusters, 1);
   check_groups(posterior, both, 1);
@@ -462,7 +541,7 @@ std::vector<io::NamedTable> within_cluster_degenes(const Posterior& posterior, s
       continue;
     }
     const std::array contrast = {first_against_second("within/" + cluster.name)};
-    const Comparison comparison(posterior, groups, contrast, options);
+    const Comparison comparison(posteriors, groups, contrast, options);
     results.push_back(named_result(cluster.name, comparison.table(0)));
   }
   if (results.empty()) refuse_for_size(options);

@@ -21,6 +21,9 @@ Decode decode_for(Expression what) {
 /// The draws are the same whatever is decoded of them.
 constexpr const char* kPurpose = "expression";
 
+/// Samples whose numbers are still in the cache when they are read again.
+constexpr std::int64_t kDecodedAtATime = 128;
+
 const char* title_of(Expression what) {
   return what == Expression::scale ? "expected frequencies" : "expected counts";
 }
@@ -88,6 +91,42 @@ CellArray Posterior::get_sample_scale(const ExpressionOptions& options) const {
   check(options);
   return gather(title_of(Expression::scale), n_columns(options.genes), [&](std::int64_t i, const MiniBatch& batch) {
     return mean_expression(Expression::scale, batch, i, options);
+  });
+}
+
+Latent Posterior::draw_latent() const {
+  Latent latent;
+  for (const std::int64_t cell : indices_) {
+    latent.batch_indices.push_back(dataset_->batch_indices()[cell]);
+    latent.labels.push_back(dataset_->labels()[cell]);
+  }
+  latent.z = gather("latent space", n_latent(), [&](std::int64_t i, const MiniBatch& batch) {
+    const auto draws = noise(kPurpose, i);
+    const InferenceOutputs outputs = model_->inference(batch, *draws, {.decode = Decode::latent});
+    if (outputs.labels.defined()) {
+      const at::Tensor labels = outputs.labels.to(at::kCPU, at::kLong).contiguous();
+      std::copy_n(labels.data_ptr<std::int64_t>(), labels.numel(), latent.labels.begin() + i * options_.batch_size);
+    }
+    return outputs.z;
+  });
+  return latent;
+}
+
+void Posterior::for_each_scale(const Latent& latent, const UseRows& use) const {
+  const at::TensorOptions whole(at::kLong);
+  const auto device = model_->device();
+  for_each_part("expected frequencies", latent.n_cells(), kDecodedAtATime, [&](std::int64_t begin, std::int64_t end) {
+    const auto part = [&](const auto& values, std::int64_t n_columns, const at::TensorOptions& type) {
+      auto* first = const_cast<void*>(static_cast<const void*>(values.data() + begin * n_columns));
+      return at::from_blob(first, {end - begin, n_columns}, type).to(device);
+    };
+    MiniBatch cells;
+    cells.batch_index = part(latent.batch_indices, 1, whole);
+    cells.labels = part(latent.labels, 1, whole);
+    const InferenceOptions how{.decode = Decode::scale, .z = part(latent.z.values, latent.z.n_columns, at::kFloat)};
+    const auto no_draws = noise("decoding", begin);
+    const at::Tensor scale = model_->inference(cells, *no_draws, how).px_scale.to(at::kCPU, at::kFloat).contiguous();
+    use(begin, scale.data_ptr<float>(), end - begin);
   });
 }
 

@@ -69,6 +69,10 @@ std::string needs_told_labels(const Posterior& posterior) {
   return known ? "" : "it needs cells whose label is known";
 }
 
+std::string needs_corrupted_counts(const Posterior& posterior) {
+  return posterior.gene_dataset().has_corrupted_X() ? "" : "it needs corrupted counts";
+}
+
 template <class Score>
 auto clustering_score(Score score) {
   return [score](const Posterior& posterior, const MetricOptions& options) {
@@ -146,6 +150,20 @@ std::vector<PosteriorMetric> make_metrics() {
        .compute_with = [](const Posterior& posterior,
                           const MetricOptions&) { return annotation_accuracy(posterior).unweighted; },
        .why_undefined = needs_told_labels},
+      {.name = "imputation_median_score",
+       .help = "median error of the means that are put in place of corrupted counts",
+       .compute_with =
+           [](const Posterior& posterior, const MetricOptions& options) {
+             return posterior.imputation_benchmark(options.n_imputation_samples).median_score;
+           },
+       .why_undefined = needs_corrupted_counts},
+      {.name = "imputation_mean_score",
+       .help = "the same of each cell, mean over the cells",
+       .compute_with =
+           [](const Posterior& posterior, const MetricOptions& options) {
+             return posterior.imputation_benchmark(options.n_imputation_samples).mean_score;
+           },
+       .why_undefined = needs_corrupted_counts},
   };
 }
 

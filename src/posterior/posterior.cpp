@@ -119,6 +119,17 @@ Posterior Posterior::with_indices(std::vector<std::int64_t> indices) const {
   check_cells(indices, dataset_->nb_cells());
   Posterior other = *this;
   other.indices_ = std::move(indices);
+  other.first_minibatch_ = 0;
+  return other;
+}
+
+Posterior Posterior::minibatches(std::int64_t first, std::int64_t end) const {
+  const auto place = [&](std::int64_t minibatch) {
+    return indices_.begin() + std::min(std::max<std::int64_t>(minibatch, 0) * options_.batch_size, nb_cells());
+  };
+  Posterior other = *this;
+  other.indices_.assign(place(first), std::max(place(first), place(end)));
+  other.first_minibatch_ += std::max<std::int64_t>(first, 0);
   return other;
 }
 
@@ -143,6 +154,7 @@ Posterior Posterior::uncorrupted() const {
 }
 
 std::unique_ptr<Noise> Posterior::noise(std::string_view purpose, std::int64_t minibatch, std::int64_t sample) const {
+  minibatch += first_minibatch_;
   if (noise_factory_) return noise_factory_(purpose, minibatch, sample);
   std::string full = "posterior/" + options_.name + "/" + std::string(purpose);
   if (sample > 0) full += "@" + std::to_string(sample);
@@ -178,6 +190,18 @@ void Posterior::for_each_stretch(std::string_view what, std::int64_t n_minibatch
     const std::int64_t first_cell = first * options_.batch_size;
     done(first_cell, std::min(count * options_.batch_size, nb_cells() - first_cell));
   }
+}
+
+void Posterior::for_each_part(std::string_view what, std::int64_t n, std::int64_t cells_per_part,
+                              const std::function<void(std::int64_t, std::int64_t)>& work) const {
+  const EvaluationMode evaluation(*model_);
+  Reporter reporter(progress_, what, n);
+  parallel_for(n, cells_per_part, [&](std::int64_t begin, std::int64_t end) {
+    at::NoGradGuard no_grad;
+    throw_if_interrupted();
+    work(begin, end);
+    reporter.add(end - begin);
+  });
 }
 
 void Posterior::for_each_sample(const MiniBatch& batch, std::int64_t minibatch, const Samples& samples,
@@ -322,10 +346,15 @@ double Posterior::marginal_ll(std::int64_t n_mc_samples) const {
   return -total / static_cast<double>(nb_cells());
 }
 
+std::int64_t Posterior::n_latent() const {
+  const auto found = model_->hyperparameters().find("n_latent");
+  if (found != model_->hyperparameters().end()) return std::get<std::int64_t>(found->second);
+  throw InputError({.problem = "has no latent space", .field = "model " + model_->name()});
+}
+
 Latent Posterior::get_latent(bool give_mean) const {
   Latent latent;
-  const std::int64_t n_latent = std::get<std::int64_t>(model_->hyperparameters().at("n_latent"));
-  latent.z = gather("latent space", n_latent, [&](std::int64_t i, const MiniBatch& batch) {
+  latent.z = gather("latent space", n_latent(), [&](std::int64_t i, const MiniBatch& batch) {
     const auto draws = noise("latent", i);
     return model_->sample_from_posterior_z(batch, *draws, give_mean);
   });

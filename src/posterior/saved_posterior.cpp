@@ -115,7 +115,6 @@ void check_format(const json& facts, const std::string& file) {
 
 void save_posterior(const Posterior& posterior, const std::string& folder, Overwrite overwrite) {
   const GeneExpressionDataset& dataset = posterior.gene_dataset();
-  dataset.X().require_memory("saved with a posterior");
   AtomicDirectory output(folder, overwrite);
   const std::string& place = output.temporary_path();
   std::filesystem::create_directory(place + kModelFolder);

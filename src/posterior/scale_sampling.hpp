@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <mutex>
 #include <span>
 #include <string>
 #include <utility>
@@ -10,7 +11,7 @@
 #include "scvi/core/progress.hpp"
 #include "scvi/posterior/differential_expression.hpp"
 
-// How cells of groups are drawn and decoded, for scale_sampler() and for comparisons of groups.
+// How cells of groups are drawn, for scale_sampler() and for comparisons of groups.
 
 namespace scvi::differential_detail {
 
@@ -36,14 +37,33 @@ struct SampleSet {
   std::int64_t n_samples = 0;
 };
 
-/// Samples of a set; rows come in another order than they were drawn in.
-struct DecodedSet {
-  CellArray scale;                   ///< (samples, genes)
-  std::vector<std::int64_t> places;  ///< where each row was in the order of the draws
-};
+/// Draws cells of every set, repeats allowed, and for each one sample of what its scales are decoded from: those of
+/// one set after those of the other, each in the order of its draws. All sets are drawn in one pass over the counts.
+/// What a set gets is the same for the same posterior, group, batch and repetition, whatever the others are.
+Latent draw_latent(const Posterior& posterior, std::span<const SampleSet> sets, std::uint64_t repetition,
+                   Progress* progress);
 
-/// Draws cells, repeats allowed, and decodes each. The same for the same posterior, group, batch and repetition.
-DecodedSet decode(const Posterior& posterior, const SampleSet& set, std::uint64_t repetition, Progress* progress);
+/// Mean scales of each set, from rows that come in any order and from any thread.
+class SetMeans {
+ public:
+  explicit SetMeans(std::span<const SampleSet> sets);
+
+  /// @param rows (n, n_genes), those of the samples from `first` on
+  void add(std::int64_t first, const float* rows, std::int64_t n, std::int64_t n_genes);
+  /// One number per gene for each set.
+  std::vector<std::vector<double>> means() const;
+
+ private:
+  /// Rows that belong to one set.
+  struct Part {
+    std::size_t set;
+    std::vector<double> sum;
+  };
+  std::span<const SampleSet> sets_;
+  std::vector<std::int64_t> ends_;  ///< how many samples the first i + 1 sets have
+  std::mutex mutex_;
+  std::map<std::int64_t, Part> parts_;  ///< by their first sample
+};
 
 /// Groups to compare, by number: the cells of all of `first` against those of all of `second`. No group may be on
 /// both sides.
@@ -86,8 +106,5 @@ class SamplingPlan {
   std::vector<std::int64_t> offsets_;
   std::vector<Side> sides_;
 };
-
-/// Puts one gene after the other: a part of the genes of a set into the samples of all sets.
-void scatter(const DecodedSet& decoded, std::int64_t first_gene, std::int64_t offset, ScaleSamples& samples);
 
 }  // namespace scvi::differential_detail

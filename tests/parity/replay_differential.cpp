@@ -25,9 +25,9 @@ std::shared_ptr<GeneExpressionDataset> dataset_of(const GoldenCase& golden) {
 /// The samples of both groups, those of the second behind those of the first.
 ScaleSamples samples_of(const GoldenCase& golden) {
   const at::Tensor both =
-      at::cat({golden.tensor("inputs/scale1"), golden.tensor("inputs/scale2")}).cpu().t().contiguous();
-  ScaleSamples samples{.n_genes = both.size(0), .n_samples = both.size(1), .values = {}};
-  samples.values.assign(both.data_ptr<float>(), both.data_ptr<float>() + both.numel());
+      at::cat({golden.tensor("inputs/scale1"), golden.tensor("inputs/scale2")}).cpu().contiguous();
+  ScaleSamples samples(both.size(1), both.size(0));
+  samples.set_rows(0, both.data_ptr<float>(), both.size(0), both.size(1));
   return samples;
 }
 
@@ -78,8 +78,9 @@ void replay_factors(const GoldenCase& golden, const std::string& at, const Scale
                     Comparison& comparison) {
   const json options = golden.json_attribute(at, "options");
   const bool observed = options.value("use_observed_batches", false);
-  const GroupSamples group1 = group_of(golden, at + "/batch1", 0, observed);
-  const GroupSamples group2 = group_of(golden, at + "/batch2", samples.n_samples / 2, observed);
+  GroupComparison compared;
+  compared.group1 = group_of(golden, at + "/batch1", 0, observed);
+  compared.group2 = group_of(golden, at + "/batch2", samples.n_samples() / 2, observed);
   PairOptions pairs;
   pairs.use_permutation = options.value("use_permutation", false);
   pairs.M_permutation = options.value("M_permutation", pairs.M_permutation);
@@ -89,8 +90,9 @@ void replay_factors(const GoldenCase& golden, const std::string& at, const Scale
         .read<std::int64_t>(tape + "/pick" + std::to_string(group) + "_" + std::to_string(block))
         .values;
   };
-  const SamplePairs paired = make_pairs(group1, group2, pairs, recorded);
-  compare_columns(golden, at, bayes_factors(samples, group1, group2, paired, hypothesis_of(options)), comparison);
+  compared.pairs = make_pairs(compared.group1, compared.group2, pairs, recorded);
+  compared.options = hypothesis_of(options);
+  compare_columns(golden, at, bayes_factors(samples, {&compared, 1}).front(), comparison);
 }
 
 void replay_intervals(const GoldenCase& golden, Comparison& comparison) {

@@ -22,18 +22,22 @@ struct TwoGroups {
   GroupSamples group2;
 
   BayesFactors factors(const HypothesisOptions& options) const {
-    return bayes_factors(scales, group1, group2, make_pairs(group1, group2, {}, kNoPicks), options);
+    const GroupComparison comparison{
+        .group1 = group1, .group2 = group2, .pairs = make_pairs(group1, group2, {}, kNoPicks), .options = options};
+    return bayes_factors(scales, {&comparison, 1}).front();
   }
   TwoGroups swapped() const { return {scales, group2, group1}; }
 };
 
 TwoGroups two_groups(const std::vector<std::vector<float>>& genes) {
   TwoGroups result;
-  result.scales.n_genes = std::ssize(genes);
-  result.scales.n_samples = std::ssize(genes.front());
-  for (const auto& gene : genes) result.scales.values.insert(result.scales.values.end(), gene.begin(), gene.end());
-  for (std::int64_t i = 0; i < result.scales.n_samples; ++i) {
-    GroupSamples& group = i < result.scales.n_samples / 2 ? result.group1 : result.group2;
+  const std::int64_t n_samples = std::ssize(genes.front());
+  result.scales = ScaleSamples(std::ssize(genes), n_samples);
+  for (std::int64_t gene = 0; gene < std::ssize(genes); ++gene) {
+    for (std::int64_t i = 0; i < n_samples; ++i) result.scales.set(gene, i, genes[gene][i]);
+  }
+  for (std::int64_t i = 0; i < n_samples; ++i) {
+    GroupSamples& group = i < n_samples / 2 ? result.group1 : result.group2;
     group.samples.push_back(i);
     group.batches.push_back(0);
   }
@@ -247,9 +251,10 @@ TEST(BayesFactors, OfPartsOfTheGenesFitTogether) {
   BayesFactors joined;
   for (const std::int64_t first : {0, 7}) {
     TwoGroups part = groups;
-    part.scales.n_genes = first == 0 ? 7 : 13;
-    part.scales.values.assign(groups.scales.values.begin() + first * 100,
-                              groups.scales.values.begin() + (first + part.scales.n_genes) * 100);
+    part.scales = ScaleSamples(first == 0 ? 7 : 13, 100);
+    for (std::int64_t gene = 0; gene < part.scales.n_genes(); ++gene) {
+      for (std::int64_t i = 0; i < 100; ++i) part.scales.set(gene, i, groups.scales.at(first + gene, i));
+    }
     append_genes(joined, part.factors(options));
   }
   EXPECT_EQ(joined.proba, whole.proba);
@@ -268,7 +273,8 @@ TEST(BayesFactors, RefuseOptionsThatMakeNoSense) {
   options = change_mode();
   options.cred_interval_lvls = {1};
   EXPECT_THROW(groups.factors(options), InputError);
-  EXPECT_THROW(bayes_factors(groups.scales, groups.group1, groups.group2, {}, {}), InputError);
+  const GroupComparison without_pairs{.group1 = groups.group1, .group2 = groups.group2, .pairs = {}, .options = {}};
+  EXPECT_THROW(bayes_factors(groups.scales, {&without_pairs, 1}), InputError);
   EXPECT_THROW(parse_differential_mode("chnge"), InputError);
   EXPECT_EQ(parse_change("shift"), Change::shift);
   EXPECT_EQ(parse_change_test("three-way"), ChangeTest::three_way);
@@ -334,17 +340,27 @@ TEST(SuggestedPseudocount, ComesFromGenesThatAreHardlySeen) {
 TEST(ExpectedFdr, CallsAsManyAsKeepItBelowTheTarget) {
   // Expected parts of false calls in order: 0.01, 0.03, 0.0867.
   const std::vector<double> proba = {0.8, 0.99, 0.1, 0.95};
-  EXPECT_EQ(call_by_expected_fdr(proba, 0.05), (std::vector<bool>{false, true, false, true}));
-  EXPECT_EQ(call_by_expected_fdr(proba, 0.1), (std::vector<bool>{true, true, false, true}));
-  EXPECT_EQ(call_by_expected_fdr(proba, 0.001), (std::vector<bool>{false, false, false, false}));
-  EXPECT_THROW(call_by_expected_fdr(proba, 0), InputError);
+  EXPECT_EQ(call_genes(proba, 0.05), (std::vector<bool>{false, true, false, true}));
+  EXPECT_EQ(call_genes(proba, 0.1), (std::vector<bool>{true, true, false, true}));
+  EXPECT_EQ(call_genes(proba, 0.001), (std::vector<bool>{false, false, false, false}));
+  EXPECT_THROW(call_genes(proba, 0), InputError);
+}
+
+TEST(ExpectedFdr, OfEachGeneIsItsOwn) {
+  const std::vector<double> proba = {0.8, 0.99, 0.1, 0.95};
+  EXPECT_EQ(call_genes(proba, 0.05, CallRule::each), (std::vector<bool>{false, true, false, true}));
+  EXPECT_EQ(call_genes(proba, 0.1, CallRule::each), (std::vector<bool>{false, true, false, true}));
+  EXPECT_EQ(call_genes(proba, 0.2, CallRule::each), (std::vector<bool>{true, true, false, true}));
+  EXPECT_EQ(call_genes(proba, 0.001, CallRule::each), (std::vector<bool>{false, false, false, false}));
+  EXPECT_EQ(parse_call_rule("each"), CallRule::each);
+  EXPECT_THROW(parse_call_rule("all"), InputError);
 }
 
 TEST(ExpectedFdr, CallsAllOfEqualProbabilitiesOrNone) {
   // Two of the three with 0.9 would still fit.
   const std::vector<double> proba = {0.9, 1, 0.9, 0.9};
-  EXPECT_EQ(call_by_expected_fdr(proba, 0.07), (std::vector<bool>{false, true, false, false}));
-  EXPECT_EQ(call_by_expected_fdr(proba, 0.08), (std::vector<bool>{true, true, true, true}));
+  EXPECT_EQ(call_genes(proba, 0.07), (std::vector<bool>{false, true, false, false}));
+  EXPECT_EQ(call_genes(proba, 0.08), (std::vector<bool>{true, true, true, true}));
 }
 
 }  // namespace

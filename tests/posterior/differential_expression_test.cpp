@@ -11,6 +11,7 @@
 #include "scvi/core/error.hpp"
 #include "scvi/dataset/synthetic.hpp"
 #include "scvi/model/vae.hpp"
+#include "stored_counts.hpp"
 #include "with_threads.hpp"
 
 namespace scvi {
@@ -175,6 +176,23 @@ TEST_F(DifferentialExpression, NeitherThreadsNorMemoryChangeATable) {
   }
 }
 
+TEST_F(DifferentialExpression, ReadsCountsOnDiskOnceForAllGroupsAndBatches) {
+  const auto watch = std::make_shared<testing::WatchedMatrix::Watch>();
+  const auto stored = testing::on_disk(*dataset_, {.cache_bytes = 20000, .block_cells = 20}, watch);
+  const auto posterior_of_stored =
+      Posterior::of_all_cells(model_, stored, {.batch_size = 64, .seed = 0, .name = "test"});
+  change_.all_stats = false;
+  change_.memory_bytes = 1;  // of samples: genes are decoded tile by tile
+  const auto tables = one_vs_all_degenes(posterior_of_stored, groups_, change_);
+  const std::int64_t n_blocks = stored->X().store()->n_blocks();
+  EXPECT_GT(n_blocks, 5);
+  EXPECT_LE(watch->n_reads, n_blocks + 2);
+  const auto in_memory = one_vs_all_degenes(posterior(), groups_, change_);
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(numbers(tables[i].table, "lfc_mean"), numbers(in_memory[i].table, "lfc_mean"));
+  }
+}
+
 TEST_F(DifferentialExpression, ComparingInTheOtherDirectionMirrorsTheChange) {
   const io::Frame there = differential_expression_score(posterior(), groups_[0], groups_[1], change_);
   const io::Frame back = differential_expression_score(posterior(), groups_[1], groups_[0], change_);
@@ -236,6 +254,56 @@ TEST_F(DifferentialExpression, RepetitionsTellTheSpreadAndChangeNothingElse) {
   for (const double spread : numbers(four, "lfc_mean_spread")) largest = std::max(largest, spread);
   EXPECT_GT(largest, 0);
   EXPECT_LT(largest, 0.2);
+}
+
+TEST_F(DifferentialExpression, SeveralModelsCountAlike) {
+  const auto other = std::make_shared<VAE>(
+      VaeOptions{.n_input = dataset_->nb_genes(), .n_batch = 2, .n_hidden = 8, .n_latent = 3}, 9);
+  const std::vector<Posterior> both = {
+      posterior(), Posterior::of_all_cells(other, dataset_, {.batch_size = 64, .seed = 0, .name = "other"})};
+  change_.hypothesis.test = ChangeTest::two_sided;
+  change_.hypothesis.pseudocount = 1e-4;
+  const std::span<const Posterior> posteriors(both);
+  const BayesFactors first = get_bayes_factors(both[0], groups_[0], groups_[1], change_);
+  const BayesFactors second = get_bayes_factors(both[1], groups_[0], groups_[1], change_);
+  const BayesFactors all = get_bayes_factors(posteriors, groups_[0], groups_[1], change_);
+  const auto spread =
+      by_gene(differential_expression_score(posteriors, groups_[0], groups_[1], change_), "proba_de_spread");
+  for (std::size_t gene = 0; gene < all.proba.size(); ++gene) {
+    EXPECT_NEAR(all.proba[gene], (first.proba[gene] + second.proba[gene]) / 2, 1e-12);
+    EXPECT_NEAR(all.scale1[gene], (first.scale1[gene] + second.scale1[gene]) / 2, 1e-9);
+    EXPECT_NEAR(all.change.mean[gene], (first.change.mean[gene] + second.change.mean[gene]) / 2, 1e-6);
+    EXPECT_LE(all.change.min[gene], std::min(first.change.min[gene], second.change.min[gene]) + 1e-6);
+    const std::string name = dataset_->gene_names().empty() ? std::to_string(gene) : dataset_->gene_names()[gene];
+    EXPECT_NEAR(spread.at(name), std::abs(first.proba[gene] - second.proba[gene]) / std::sqrt(2), 1e-9);
+  }
+  EXPECT_EQ(one_vs_all_degenes(posteriors, groups_, change_).size(), 3U);
+}
+
+TEST_F(DifferentialExpression, SeveralModelsMustSeeTheSameData) {
+  const auto copy = std::make_shared<GeneExpressionDataset>(*dataset_);
+  const std::vector<Posterior> both = {posterior(), Posterior::of_all_cells(model_, copy)};
+  const std::span<const Posterior> posteriors(both);
+  EXPECT_THROW(get_bayes_factors(posteriors, groups_[0], groups_[1], change_), InputError);
+  EXPECT_THROW(one_vs_all_degenes(posteriors, groups_, change_), InputError);
+  EXPECT_THROW(get_bayes_factors(std::span<const Posterior>(), groups_[0], groups_[1], change_), InputError);
+}
+
+TEST_F(DifferentialExpression, GenesAreCalledByTheRuleAskedFor) {
+  change_.fdr_targets = {0.2};
+  const auto called = [&] {
+    const io::Frame table = differential_expression_score(posterior(), groups_[0], groups_[1], change_);
+    const io::Column* column = table.find(change_.call_rule == CallRule::each ? "is_de_each_0.2" : "is_de_fdr_0.2");
+    const auto& values = std::get<io::Boolean>(column->values).values;
+    const Numbers& proba = numbers(table, "proba_de");
+    if (change_.call_rule == CallRule::each) {
+      for (std::size_t row = 0; row < values.size(); ++row) EXPECT_EQ(values[row] == 1, proba[row] >= 0.8);
+    }
+    return std::count(values.begin(), values.end(), 1);
+  };
+  const auto expected = called();
+  change_.call_rule = CallRule::each;
+  EXPECT_LE(called(), expected);
 }
 
 TEST_F(DifferentialExpression, SeedsMatter) {

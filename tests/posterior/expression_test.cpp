@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "posterior/example.hpp"
@@ -119,6 +120,22 @@ TEST(Expression, ComesInBlocksOfTheSameValuesInOrder) {
                                           });
       EXPECT_EQ(joined, whole.values) << cells_per_block;
     }
+  }
+}
+
+TEST(Expression, CanBeDecodedApartFromItsDraws) {
+  const auto cells = example();
+  const Posterior posterior = cells.posterior({.batch_size = 64}).with_indices({5, 290, 5, 17, 103});
+  for (const bool as_one : {false, true}) {
+    Latent latent = posterior.draw_latent();
+    if (as_one) std::fill(latent.batch_indices.begin(), latent.batch_indices.end(), 1);
+    std::vector<float> found(5 * static_cast<std::size_t>(cells.dataset->nb_genes()));
+    posterior.for_each_scale(latent, [&](std::int64_t first, const float* rows, std::int64_t n) {
+      std::copy_n(rows, n * cells.dataset->nb_genes(), found.begin() + first * cells.dataset->nb_genes());
+    });
+    ExpressionOptions options;
+    if (as_one) options.transform_batch = {1};
+    EXPECT_EQ(found, posterior.get_sample_scale(options).values);
   }
 }
 

@@ -75,6 +75,26 @@ TEST(Posterior, CanBeLookedAtThroughOtherCellsAndMinibatches) {
   for (const int i : {0, 1, 2}) EXPECT_NEAR(of_some[i], library[some.indices()[i]], 1e-5);
 }
 
+TEST(Posterior, DrawsTheSameInPartsOfItsMinibatches) {
+  const Posterior posterior = example().posterior({.batch_size = 64});
+  const std::vector<float> whole = posterior.generate({.n_samples = 1}).x_new.values;
+  std::vector<float> joined;
+  for (const std::int64_t first : {0, 2, 4, 6}) {
+    const Posterior part = posterior.minibatches(first, first + 2);
+    if (part.nb_cells() == 0) break;
+    // And in parts of parts.
+    for (const std::int64_t half : {0, 1}) {
+      const Posterior of_part = part.minibatches(half, half + 1);
+      if (of_part.nb_cells() == 0) break;
+      const std::vector<float> drawn = of_part.generate({.n_samples = 1}).x_new.values;
+      joined.insert(joined.end(), drawn.begin(), drawn.end());
+    }
+  }
+  EXPECT_EQ(joined, whole);
+  EXPECT_EQ(posterior.minibatches(3, 2).nb_cells(), 0);
+  EXPECT_EQ(posterior.minibatches(-1, 100).nb_cells(), 300);
+}
+
 TEST(Posterior, ReadsTheCorruptedCountsOnRequestAlone) {
   const Posterior clean = example().posterior();
   const Posterior corrupted = clean.corrupted();
@@ -127,6 +147,20 @@ TEST(PosteriorMetrics, SayWhyTheyHaveNoValue) {
   EXPECT_NE(posterior_metric("entropy_batch_mixing").why_undefined(one_batch), "");
   EXPECT_NE(posterior_metric("ari").why_undefined(one_batch), "");
   EXPECT_THROW(posterior_metric("elbw"), InputError);
+}
+
+TEST(PosteriorMetrics, ScoreImputation) {
+  const Posterior posterior = example().posterior();
+  const ImputationBenchmark benchmark = posterior.imputation_benchmark(3);
+  const MetricOptions three{.n_imputation_samples = 3};
+  EXPECT_EQ(posterior_metric("imputation_median_score").compute(posterior, three), benchmark.median_score);
+  EXPECT_EQ(posterior_metric("imputation_mean_score").compute(posterior, three), benchmark.mean_score);
+  EXPECT_EQ(posterior_metric("imputation_mean_score").why_undefined(posterior), "");
+  const auto cells = example();
+  auto plain = std::make_shared<GeneExpressionDataset>();
+  plain->populate_from_data(cells.dataset->X());
+  const auto without = Posterior::of_all_cells(cells.model, plain);
+  EXPECT_NE(posterior_metric("imputation_median_score").why_undefined(without), "");
 }
 
 TEST(PosteriorMetrics, FindClustersAsAsked) {

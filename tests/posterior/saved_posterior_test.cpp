@@ -7,6 +7,7 @@
 
 #include "posterior/example.hpp"
 #include "scvi/core/error.hpp"
+#include "stored_counts.hpp"
 #include "testing.hpp"
 
 namespace scvi {
@@ -40,6 +41,15 @@ TEST_F(SavedPosterior, AnswersAsTheOneThatWasSaved) {
     EXPECT_EQ(after.gene_dataset().cell_types(), before.gene_dataset().cell_types());
     EXPECT_EQ(after.get_latent().labels, before.get_latent().labels);
   }
+}
+
+TEST_F(SavedPosterior, CopiesCountsOnDisk) {
+  const auto stored = testing::on_disk(*cells_.dataset, {.cache_bytes = 6000, .block_cells = 30});
+  const Posterior before = Posterior::of_all_cells(cells_.model, stored);
+  save_posterior(before, path());
+  const Posterior after = load_posterior(path());
+  EXPECT_EQ(after.gene_dataset().X().store(), nullptr);
+  EXPECT_EQ(after.elbo(), before.elbo());
 }
 
 TEST_F(SavedPosterior, KeepsTheNumbersOfBatchesWhateverTheirNames) {

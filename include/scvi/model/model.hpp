@@ -40,6 +40,9 @@ struct InferenceOutputs {
   /// AutoZI: probability that a gene is not zero-inflated, a sample: (genes) or (cells, genes); of several samples
   /// (n_samples, 1 or cells, genes)
   at::Tensor bernoulli_params = {};
+  /// (cells, 1) the labels that were gone by, where a model needs them to decode: in place of a hidden one, the most
+  /// probable; undefined: those of the minibatch
+  at::Tensor labels = {};
 };
 
 /// A draw of the variables that all cells share, for importance sampling.
@@ -51,8 +54,9 @@ struct GlobalDraw {
 /// What is wanted of a decoder; the rest of InferenceOutputs may then stay undefined.
 enum class Decode {
   all,
-  rate,   ///< px_rate and px_scale
-  scale,  ///< px_scale
+  rate,    ///< px_rate and px_scale
+  scale,   ///< px_scale, without the library size
+  latent,  ///< nothing: z and labels are enough
 };
 
 struct InferenceOptions {
@@ -61,6 +65,9 @@ struct InferenceOptions {
   /// Decode every cell as if it came from this batch.
   std::optional<std::int64_t> transform_batch = {};
   Decode decode = Decode::all;
+  /// (cells, n_latent) z of cells, drawn before: only decoded, for Decode::scale, with the batches and labels of the
+  /// minibatch. Its counts are not looked at, unless a label is hidden from a model that needs it.
+  at::Tensor z = {};
   /// What the variables that all cells share are; undefined: drawn anew. With a leading dimension for several
   /// samples.
   at::Tensor global = {};

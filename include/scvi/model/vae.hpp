@@ -94,6 +94,9 @@ class VAE : public Model {
   Initializer& initializer() { return initializer_; }
 
  private:
+  /// Draws z and, unless it is not wanted, the library size.
+  void encode(const MiniBatch& batch, const std::vector<at::Tensor>& z_encoder_categories, Noise& noise,
+              const InferenceOptions& options, InferenceOutputs& out);
   at::Tensor log_dispersion(const at::Tensor& px_r_of_cells, const at::Tensor& batch_index,
                             const at::Tensor& labels) const;
 

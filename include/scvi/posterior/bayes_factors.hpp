@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "scvi/posterior/scale_samples.hpp"
+
 namespace scvi {
 
 // The statistics of differential expression, on plain arrays of samples: what a model says of two groups of cells,
@@ -66,17 +68,6 @@ struct HypothesisOptions {
 
 /// @throws InputError naming the option that makes no sense
 void check(const HypothesisOptions& options);
-
-/// Samples of the scales of all genes: values[gene * n_samples + sample].
-struct ScaleSamples {
-  std::int64_t n_genes = 0;
-  std::int64_t n_samples = 0;
-  std::vector<float> values;
-
-  std::span<const float> gene(std::int64_t gene) const {
-    return std::span(values).subspan(static_cast<std::size_t>(gene * n_samples), static_cast<std::size_t>(n_samples));
-  }
-};
 
 /// Which samples belong to a group and which batch each was decoded for; -1: the one that its cell was observed in.
 struct GroupSamples {
@@ -139,10 +130,18 @@ struct BayesFactors {
   ChangeStatistics change;  ///< empty in vanilla mode
 };
 
-/// Genes are computed in parallel; the bits do not depend on the number of threads.
+/// Two groups of samples, and what is asked of them.
+struct GroupComparison {
+  GroupSamples group1;
+  GroupSamples group2;
+  SamplePairs pairs;
+  HypothesisOptions options;
+};
+
+/// Genes are computed in parallel; the bits do not depend on the number of threads. Several comparisons share the
+/// time that it takes to read the samples.
 /// @throws InputError as check(options), or when there is no pair
-BayesFactors bayes_factors(const ScaleSamples& scales, const GroupSamples& group1, const GroupSamples& group2,
-                           const SamplePairs& pairs, const HypothesisOptions& options);
+std::vector<BayesFactors> bayes_factors(const ScaleSamples& scales, std::span<const GroupComparison> comparisons);
 
 /// Puts the genes of `part` behind those of `whole`.
 void append_genes(BayesFactors& whole, const BayesFactors& part);
@@ -160,10 +159,21 @@ std::pair<double, double> credible_interval(std::span<const float> sorted, doubl
 double suggested_pseudocount(std::span<const double> mean_count1, std::span<const double> mean_scale1,
                              std::span<const double> mean_count2, std::span<const double> mean_scale2);
 
+/// How genes are called at a stated rate of false ones.
+enum class CallRule {
+  /// As many as keep the mean of 1 - p over those that are called at or below the rate: posterior expected FDR.
+  expected_fdr,
+  /// Those whose own 1 - p is at or below the rate. They are fewer.
+  each,
+};
+
+/// @throws InputError for any other word than "expected" and "each"
+CallRule parse_call_rule(std::string_view word);
+
 /// Which genes to call differential so that at most a part `target` of them is expected not to be: those with the
-/// largest probabilities, as many as keep the mean of 1 - p at or below the target. Genes with equal probabilities
-/// are all called, or none. The statement is as good as the model is.
+/// largest probabilities, as many as the rule allows. Genes with equal probabilities are all called, or none. The
+/// statement is as good as the model is (docs/fidelity.md has what it was worth on simulated counts).
 /// @throws InputError unless target is in (0, 1)
-std::vector<bool> call_by_expected_fdr(std::span<const double> proba, double target);
+std::vector<bool> call_genes(std::span<const double> proba, double target, CallRule rule = CallRule::expected_fdr);
 
 }  // namespace scvi

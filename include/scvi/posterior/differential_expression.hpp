@@ -20,6 +20,10 @@ namespace scvi {
 //
 // Cells are drawn first and only these are decoded. Draws depend on the seed and the name of the posterior, the name
 // of the group, the batch and the repetition alone, never on the number of threads.
+//
+// Comparisons take one posterior, or several of the same data set: of models that were trained with other seeds, say.
+// Each then gives as many samples, pairs are made within each of them, and all pairs count alike. So probabilities
+// are means over the models, and what one training got wrong by chance weighs less.
 
 struct ScaleSamplerOptions {
   /// Samples in all, shared out evenly over the batches (rounded down, but at least two for each).
@@ -67,10 +71,12 @@ struct DifferentialOptions {
   // Beyond the reference.
   /// In change mode, choose the pseudocount of every comparison by suggested_pseudocount().
   bool automatic_pseudocount = false;
-  /// In change mode, a column "is_de_fdr_X" for each of these: see call_by_expected_fdr().
+  /// In change mode, a column "is_de_fdr_X" (or "is_de_each_X", by the rule) for each of these: see call_genes().
   std::vector<double> fdr_targets = {};
+  CallRule call_rule = CallRule::expected_fdr;
   /// Do everything so often, with other draws, and tell how far the results spread: the standard deviation of the
-  /// probability (and of the mean change) over the repetitions. All other columns are of the first.
+  /// probability (and of the mean change) over the repetitions and the posteriors. All other columns are of the first
+  /// repetition.
   std::int64_t n_repetitions = 1;
   /// Groups of at most so many cells are left out, with a warning that names them (one_vs_all, within_cluster), or
   /// compared with a warning (the other functions). A group of one cell is never compared.
@@ -82,8 +88,12 @@ struct DifferentialOptions {
 };
 
 /// The statistics alone, genes in the order of the data set. @throws InputError as differential_expression_score()
-BayesFactors get_bayes_factors(const Posterior& posterior, const CellGroup& group1, const CellGroup& group2,
-                               const DifferentialOptions& options = {});
+BayesFactors get_bayes_factors(std::span<const Posterior> posteriors, const CellGroup& group1,
+                               const CellGroup& group2, const DifferentialOptions& options = {});
+inline BayesFactors get_bayes_factors(const Posterior& posterior, const CellGroup& group1, const CellGroup& group2,
+                                      const DifferentialOptions& options = {}) {
+  return get_bayes_factors(std::span(&posterior, 1), group1, group2, options);
+}
 
 /// A table with the genes as index (their numbers where they have no names), the most differential first: by
 /// `bayes_factor` in vanilla mode, by `proba_de` in change mode; ties in the order of the data set. Columns:
@@ -95,14 +105,18 @@ BayesFactors get_bayes_factors(const Posterior& posterior, const CellGroup& grou
 ///   otherwise) and `lfc_confidence_interval_LEVEL_min` and `_max`
 /// - all_stats: `raw_mean1`, `raw_mean2` mean counts; `non_zeros_proportion1` and 2, the part of cells that have any;
 ///   `raw_normalized_mean1` and 2, of counts divided by the mean count of their cell
-/// - change, beyond the reference: `pseudocount` unless it is 0, `is_de_fdr_X`
-/// - n_repetitions > 1: `proba_de_spread` and `lfc_mean_spread`, or `proba_m1_spread`
+/// - change, beyond the reference: `pseudocount` unless it is 0, `is_de_fdr_X` or `is_de_each_X`
+/// - n_repetitions > 1, or several posteriors: `proba_de_spread` and `lfc_mean_spread`, or `proba_m1_spread`
 ///
-/// @throws InputError when a group has fewer than two cells, groups share a cell, a cell or batch is not there,
-/// batches
+/// @throws InputError when posteriors have other data sets, a group has fewer than two cells, groups share a cell, a
+/// cell or batch is not there, batches
 ///         are given with use_observed_batches, or an option is out of range
-io::Frame differential_expression_score(const Posterior& posterior, const CellGroup& group1, const CellGroup& group2,
-                                        const DifferentialOptions& options = {});
+io::Frame differential_expression_score(std::span<const Posterior> posteriors, const CellGroup& group1,
+                                        const CellGroup& group2, const DifferentialOptions& options = {});
+inline io::Frame differential_expression_score(const Posterior& posterior, const CellGroup& group1,
+                                               const CellGroup& group2, const DifferentialOptions& options = {}) {
+  return differential_expression_score(std::span(&posterior, 1), group1, group2, options);
+}
 
 /// Every group against the cells of all other groups: the tables of differential_expression_score() by the names of
 /// the groups, with a column `clusters` that holds that name. Cells in no group take no part (scVI counts them among
@@ -110,15 +124,26 @@ io::Frame differential_expression_score(const Posterior& posterior, const CellGr
 /// that the work grows with the number of groups and n_samples, not with the number of cells, and so does the memory.
 /// @param groups must not overlap
 /// @throws InputError as differential_expression_score(), or when no group is large enough
-std::vector<io::NamedTable> one_vs_all_degenes(const Posterior& posterior, std::span<const CellGroup> groups,
+std::vector<io::NamedTable> one_vs_all_degenes(std::span<const Posterior> posteriors,
+                                               std::span<const CellGroup> groups,
                                                const DifferentialOptions& options = {});
+inline std::vector<io::NamedTable> one_vs_all_degenes(const Posterior& posterior, std::span<const CellGroup> groups,
+                                                      const DifferentialOptions& options = {}) {
+  return one_vs_all_degenes(std::span(&posterior, 1), groups, options);
+}
 
 /// Within each cluster, its cells that are in `group1` against those in `group2` (scVI's states and the opposite).
 /// @param clusters must not overlap
 /// @throws InputError as one_vs_all_degenes()
-std::vector<io::NamedTable> within_cluster_degenes(const Posterior& posterior, std::span<const CellGroup> clusters,
-                                                   const CellGroup& group1, const CellGroup& group2,
-                                                   const DifferentialOptions& options = {});
+std::vector<io::NamedTable> within_cluster_degenes(std::span<const Posterior> posteriors,
+                                                   std::span<const CellGroup> clusters, const CellGroup& group1,
+                                                   const CellGroup& group2, const DifferentialOptions& options = {});
+inline std::vector<io::NamedTable> within_cluster_degenes(const Posterior& posterior,
+                                                          std::span<const CellGroup> clusters,
+                                                          const CellGroup& group1, const CellGroup& group2,
+                                                          const DifferentialOptions& options = {}) {
+  return within_cluster_degenes(std::span(&posterior, 1), clusters, group1, group2, options);
+}
 
 /// The cells of each category of a column, in the order of its categories; cells without a value are in none.
 /// @param cells positions in the column of the cells of the data set, e.g. original_cells()

@@ -13,6 +13,7 @@ namespace scvi {
 struct MetricOptions {
   std::int64_t n_mc_samples = 100;                               ///< of marginal_ll
   PredictionAlgorithm clustering = PredictionAlgorithm::kmeans;  ///< finds the clusters of nmi, ari and uca
+  std::int64_t n_imputation_samples = 8;                         ///< of what is put in place of corrupted counts
 };
 
 /// A number that sums up a posterior, under the name that scVI gives it.
@@ -30,7 +31,9 @@ struct PosteriorMetric {
 };
 
 /// All metrics: elbo, reconstruction_error, marginal_ll, entropy_batch_mixing, knn_purity, silhouette (of the
-/// labels), nmi, ari, uca (the last three: of labels and as many clusters; all of the latent mean).
+/// labels), nmi, ari, uca (the last three: of labels and as many clusters; all of the latent mean),
+/// imputation_median_score and imputation_mean_score (of ImputationBenchmark; the data set must have corrupted
+/// counts).
 const std::vector<PosteriorMetric>& posterior_metrics();
 
 /// @throws InputError for an unknown name, with the nearest

@@ -24,6 +24,8 @@ struct Latent {
   CellArray z;                              ///< (cells, n_latent)
   std::vector<std::int64_t> batch_indices;  ///< (cells)
   std::vector<std::int64_t> labels;         ///< (cells)
+
+  std::int64_t n_cells() const { return z.n_cells; }
 };
 
 struct PosteriorOptions {
@@ -63,6 +65,8 @@ class Posterior {
   Posterior with_indices(std::vector<std::int64_t> indices) const;
   /// But for rounding, means do not depend on the size of minibatches; draws do. @throws InputError for less than 1
   Posterior with_batch_size(std::int64_t batch_size) const;
+  /// Its minibatches from `first` to before `end` (or the last): what it says of their cells, with the same draws.
+  Posterior minibatches(std::int64_t first, std::int64_t end) const;
   /// The one that reads the corrupted counts. @throws InputError when the data set has none
   Posterior corrupted() const;
   Posterior uncorrupted() const;
@@ -95,7 +99,16 @@ class Posterior {
   /// (cells, genes) expected frequencies, mean over samples and batches: normalised expression. Memory does not grow
   /// with the number of samples. @throws InputError for an unknown batch or gene, as all that take options
   CellArray get_sample_scale(const ExpressionOptions& options = {}) const;
-  /// (cells, genes) expected counts, in the same way.
+  /// One sample of what px_scale is decoded from, the one that get_sample_scale() draws: z, batches, and labels, a
+  /// hidden one being the most probable where the model needs it.
+  Latent draw_latent() const;
+  /// Rows of a result: place of the first, (n, genes), n.
+  using UseRows = std::function<void(std::int64_t first, const float* rows, std::int64_t n)>;
+  /// Decodes such samples, whatever cells they are of: use(place of the first, expected frequencies) is called for
+  /// some of them after the other, in any order and from any thread.
+  /// @param latent its batches are those to decode for
+  void for_each_scale(const Latent& latent, const UseRows& use) const;
+  /// (cells, genes) expected counts, in the way of get_sample_scale().
   CellArray get_sample_rate(const ExpressionOptions& options = {}) const;
   /// Either of the two, some cells after the other: use(place of the first cell in indices(), its rows) is called in
   /// order, on the calling thread. The values are those of the functions above.
@@ -154,6 +167,9 @@ class Posterior {
   /// The same in stretches of so many minibatches: done(first cell's place, number of cells) follows each.
   void for_each_stretch(std::string_view what, std::int64_t n_minibatches, const UseMiniBatch& use,
                         const std::function<void(std::int64_t, std::int64_t)>& done) const;
+  /// Calls work(begin, end) for parts of n cells, without a data loader, on any thread and without gradients.
+  void for_each_part(std::string_view what, std::int64_t n, std::int64_t cells_per_part,
+                     const std::function<void(std::int64_t, std::int64_t)>& work) const;
   /// All samples, as many at a time as memory is worth; the draws of one depend on its number alone.
   void for_each_sample(const MiniBatch& batch, std::int64_t minibatch, const Samples& samples,
                        const UseSamples& use) const;
@@ -164,6 +180,8 @@ class Posterior {
   /// gather() in blocks of at least so many cells, in order.
   void gather_blocks(std::string_view what, std::int64_t n_columns, std::int64_t cells_per_block,
                      const MakeRows& rows, const std::function<void(std::int64_t, CellArray&)>& use) const;
+  /// @throws InputError for a model without a latent space
+  std::int64_t n_latent() const;
   std::int64_t n_columns(const std::vector<std::int64_t>& genes) const;
   at::Tensor mean_expression(Expression what, const MiniBatch& batch, std::int64_t minibatch,
                              const ExpressionOptions& options) const;
@@ -190,6 +208,7 @@ class Posterior {
   std::vector<std::int64_t> indices_;
   PosteriorOptions options_;
   std::uint64_t position_ = 0;
+  std::int64_t first_minibatch_ = 0;  // of those that draws are numbered by
   NoiseFactory noise_factory_;
   Progress* progress_ = nullptr;
 };
