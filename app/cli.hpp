@@ -70,6 +70,8 @@ int run_annotate(const Arguments& arguments);
 int run_cluster(const Arguments& arguments);
 int run_evaluate(const Arguments& arguments);
 int run_normalize(const Arguments& arguments);
+int run_generate(const Arguments& arguments);
+int run_correlations(const Arguments& arguments);
 int run_de(const Arguments& arguments);
 int run_loadings(const Arguments& arguments);
 int run_zero_inflation(const Arguments& arguments);

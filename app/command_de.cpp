@@ -29,13 +29,15 @@ constexpr const char* kColumns =
     "  non_zeros_proportion1, 2    part of the cells that have any\n"
     "  raw_normalized_mean1, 2     mean of counts divided by the mean count of their cell\n"
     "  pseudocount                 what was added to scales before the change was computed\n"
-    "  is_de_fdr_X                 called differential; a part X of those called is expected not to be\n"
+    "  is_de_fdr_X, is_de_each_X   called differential, by --fdr-rule; a part X of those called is expected not to "
+    "be\n"
     "  proba_de_spread, lfc_mean_spread, proba_m1_spread\n"
-    "                              --repetitions: standard deviation over repetitions with other draws\n"
+    "                              --more-runs, --repetitions: standard deviation over trainings and repetitions\n"
     "  clusters                    which group (or category of --within) the row is about";
 
 struct DeOptions {
   std::string run;
+  std::string more_runs;
   std::string data;
   std::vector<std::string> outputs;
   CountsInput reading;
@@ -52,6 +54,7 @@ struct DeOptions {
   double delta = 0.5;
   std::string intervals;
   std::string fdr = "0.05";
+  std::string fdr_rule = "expected";
   std::string genes;
   std::string batches1;
   std::string batches2;
@@ -74,6 +77,11 @@ void add_options(CLI::App& app, DeOptions& options) {
                  "the table to write: .tsv, or .xlsx with a sheet for each comparison; again for both")
       ->required()
       ->allow_extra_args(false)
+      ->check(not_empty());
+  app.add_option(
+         "--more-runs", options.more_runs,
+         "folders of further trainings on these genes and batches (other seeds, say), with commas: samples of all "
+         "of them count alike, and how far they spread is told")
       ->check(not_empty());
   app.add_option("--groupby", options.groupby, "obs column that holds the groups of cells")
       ->required()
@@ -102,6 +110,12 @@ void add_options(CLI::App& app, DeOptions& options) {
       ->capture_default_str();
   app.add_option("--credible-intervals", options.intervals, "change: levels of intervals of the change: 0.5,0.94");
   app.add_option("--fdr", options.fdr, "change: expected parts of false calls, a column each; '': none")
+      ->capture_default_str();
+  app.add_option(
+         "--fdr-rule", options.fdr_rule,
+         "change: expected keeps the mean of 1 - probability over the called genes below --fdr, each keeps it "
+         "below for every one of them: fewer calls, fewer false ones")
+      ->check(one_of({"expected", "each"}))
       ->capture_default_str();
   app.add_option("--genes", options.genes, "write these genes alone");
   app.add_option("--batches1", options.batches1, "batches to decode group 1 for (default: all)");
@@ -284,7 +298,8 @@ bool holds_a_comparison(const std::vector<CellGroup>& groups, std::int64_t min_c
 }
 
 /// Every group against all others within each category, one table for each pair of the two.
-std::vector<io::NamedTable> one_vs_all_within(const Posterior& posterior, const std::vector<CellGroup>& groups,
+std::vector<io::NamedTable> one_vs_all_within(std::span<const Posterior> posteriors,
+                                              const std::vector<CellGroup>& groups,
                                               const std::vector<CellGroup>& categories,
                                               const DifferentialOptions& how) {
   std::vector<io::NamedTable> tables;
@@ -295,7 +310,7 @@ std::vector<io::NamedTable> one_vs_all_within(const Posterior& posterior, const 
                   std::to_string(how.min_cells) + " cells");
       continue;
     }
-    for (io::NamedTable& table : one_vs_all_degenes(posterior, inside, how)) {
+    for (io::NamedTable& table : one_vs_all_degenes(posteriors, inside, how)) {
       table.name = category.name + "/" + table.name;
       auto& names = std::get<std::vector<std::string>>(table.table.columns.back().values);
       std::fill(names.begin(), names.end(), table.name);
@@ -310,9 +325,9 @@ std::vector<io::NamedTable> one_vs_all_within(const Posterior& posterior, const 
   return tables;
 }
 
-std::vector<io::NamedTable> compare(const Posterior& posterior, const CellColumns& columns, const DeOptions& options,
-                                    const DifferentialOptions& how) {
-  const auto& rows = posterior.gene_dataset().original_cells();
+std::vector<io::NamedTable> compare(std::span<const Posterior> posteriors, const CellColumns& columns,
+                                    const DeOptions& options, const DifferentialOptions& how) {
+  const auto& rows = posteriors.front().gene_dataset().original_cells();
   const std::vector<CellGroup> groups = groups_of_column(columns.groupby, rows);
   std::vector<CellGroup> categories;
   if (columns.within) categories = groups_of_column(*columns.within, rows);
@@ -322,17 +337,17 @@ std::vector<io::NamedTable> compare(const Posterior& posterior, const CellColumn
                         .file = options.data,
                         .field = "obs column '" + options.groupby + "'"});
     }
-    return columns.within ? one_vs_all_within(posterior, groups, categories, how)
-                          : one_vs_all_degenes(posterior, groups, how);
+    return columns.within ? one_vs_all_within(posteriors, groups, categories, how)
+                          : one_vs_all_degenes(posteriors, groups, how);
   }
   refuse_common_names(options);
   const CellGroup group1 = chosen_group(groups, options.group1, "--group1", options.groupby);
   const CellGroup group2 = options.group2.empty() ? all_others(groups, group1)
                                                   : chosen_group(groups, options.group2, "--group2", options.groupby);
-  if (columns.within) return within_cluster_degenes(posterior, categories, group1, group2, how);
+  if (columns.within) return within_cluster_degenes(posteriors, categories, group1, group2, how);
   std::vector<io::NamedTable> tables(1);
   tables.front() = {.name = group1.name + " vs " + group2.name,
-                    .table = differential_expression_score(posterior, group1, group2, how)};
+                    .table = differential_expression_score(posteriors, group1, group2, how)};
   return tables;
 }
 
@@ -392,7 +407,7 @@ void keep_genes(io::Frame& table, const std::set<std::string>& genes) {
 std::string calls_of(const io::Frame& table) {
   for (const io::Column& column : table.columns) {
     const auto* truth = std::get_if<io::Boolean>(&column.values);
-    if (!truth || !column.name.starts_with("is_de_fdr_")) continue;
+    if (!truth || !column.name.starts_with("is_de_")) continue;
     const auto n = std::count(truth->values.begin(), truth->values.end(), 1);
     return with_thousands(n) + " of " + with_thousands(table.n_rows()) + " genes have " + column.name;
   }
@@ -402,7 +417,7 @@ std::string calls_of(const io::Frame& table) {
 /// Samples held at a time when memory is limited; more where the counts leave so much that they are not in doubt.
 constexpr std::int64_t kSamplesWithinLimit = std::int64_t{64} << 20;
 
-/// What is held at a time under --memory, beside the counts: samples, and those of one group once more as they come.
+/// What is held at a time under --memory, beside the counts: samples, and what is decoded and summed up on the way.
 std::int64_t sample_bytes(const DeOptions& options, std::int64_t n_genes) {
   return kSamplesWithinLimit + options.n_samples * n_genes * static_cast<std::int64_t>(sizeof(float));
 }
@@ -423,9 +438,43 @@ DifferentialOptions differential_options(const DeOptions& options) {
   how.n_samples = options.n_samples;
   how.use_observed_batches = options.observed_batches;
   how.fdr_targets = parts_of_one(options.fdr, "--fdr");
+  how.call_rule = parse_call_rule(options.fdr_rule);
   how.n_repetitions = options.repetitions;
   how.min_cells = options.min_cells;
   return how;
+}
+
+/// A further training. @throws InputError unless it is on the same genes, batches and labels
+std::shared_ptr<Model> further_model(const std::string& run, const SavedModel& first, const DeOptions& options) {
+  const SavedModel other = load_model(run);
+  const auto refuse_unless = [&](bool same, const char* what) {
+    if (same) return;
+    throw InputError({.problem = std::string("was trained on other ") + what + " than '" + options.run + "'",
+                      .file = run,
+                      .field = "--more-runs",
+                      .remedy = "train both on the same file, with the same options but for --seed"});
+  };
+  refuse_unless(other.data.gene_names == first.data.gene_names, "genes, or in another order,");
+  refuse_unless(other.data.batch_key == first.data.batch_key && other.data.batch_names == first.data.batch_names,
+                "batches");
+  refuse_unless(other.data.labels_key == first.data.labels_key && other.data.label_names == first.data.label_names,
+                "labels");
+  return other.model;
+}
+
+/// Of RUN and of all further ones, each with draws of its own.
+std::vector<Posterior> posteriors_of(const SavedModel& saved, const std::shared_ptr<GeneExpressionDataset>& dataset,
+                                     c10::Device device, const DeOptions& options) {
+  std::vector<Posterior> posteriors;
+  const auto add = [&](const std::shared_ptr<Model>& model) {
+    model->to(device);
+    const std::string name = posteriors.empty() ? "de" : "de/run " + std::to_string(posteriors.size() + 1);
+    posteriors.push_back(Posterior::of_all_cells(
+        model, dataset, {.batch_size = options.batch_size, .seed = options.seed, .name = name}));
+  };
+  add(saved.model);
+  for (const std::string& run : split_list(options.more_runs)) add(further_model(run, saved, options));
+  return posteriors;
 }
 
 int de(const Arguments& arguments) {
@@ -456,13 +505,11 @@ int de(const Arguments& arguments) {
   how.memory_bytes = memory_for_samples(memory, *dataset, how);
   how.batchid1 = batches_of(options.batches1, *dataset, "--batches1");
   how.batchid2 = batches_of(options.batches2, *dataset, "--batches2");
-  saved.model->to(device);
-  const auto posterior = Posterior::of_all_cells(
-      saved.model, dataset, {.batch_size = options.batch_size, .seed = options.seed, .name = "de"});
+  const std::vector<Posterior> posteriors = posteriors_of(saved, dataset, device, options);
   const auto progress = make_terminal_progress(!options.common.no_progress);
   how.progress = progress.get();
 
-  std::vector<io::NamedTable> tables = compare(posterior, columns, options, how);
+  std::vector<io::NamedTable> tables = compare(posteriors, columns, options, how);
   for (io::NamedTable& table : tables) {
     log_info(table.name + ": " + calls_of(table.table));
     if (!genes.empty()) keep_genes(table.table, genes);

@@ -31,6 +31,8 @@ struct EvaluateOptions {
   std::string split_key;
   std::string json_path;
   std::string clustering = "kmeans";
+  std::string corruption = "uniform";
+  double corruption_rate = 0.1;
   MetricOptions computing;
   std::int64_t batch_size = 128;
   std::uint64_t seed = 0;
@@ -202,6 +204,16 @@ json scores_of(const Sets& sets, const std::vector<std::string>& metrics, const 
   return result;
 }
 
+/// Makes the counts that imputation scores are about.
+void corrupt_if_asked(const std::vector<std::string>& metrics, const EvaluateOptions& options,
+                      GeneExpressionDataset& dataset) {
+  const bool asked =
+      std::any_of(metrics.begin(), metrics.end(), [](const auto& name) { return name.starts_with("imputation_"); });
+  if (!asked) return;
+  dataset.corrupt(
+      {.rate = options.corruption_rate, .corruption = parse_corruption(options.corruption), .seed = options.seed});
+}
+
 void print_table(const json& result, const std::vector<std::string>& metrics) {
   const auto cell = [](const std::string& text, std::size_t width) {
     return text + std::string(width > text.size() ? width - text.size() : 1, ' ');
@@ -245,6 +257,19 @@ int evaluate(const Arguments& arguments) {
   app.add_option("--mc-samples", options.computing.n_mc_samples, "samples for the marginal likelihood")
       ->check(whole_number(1, 1000000))
       ->capture_default_str();
+  app.add_option(
+         "--corruption", options.corruption,
+         "what is done to the counts for the imputation scores: uniform loses a tenth of some that are not 0, "
+         "binomial leaves a fifth of what some entries count")
+      ->check(one_of({"uniform", "binomial"}))
+      ->capture_default_str();
+  app.add_option("--corruption-rate", options.corruption_rate, "the part of them that it is done to")
+      ->check(number(0, 1))
+      ->capture_default_str();
+  app.add_option("--imputation-samples", options.computing.n_imputation_samples,
+                 "samples of what is put in place of corrupted counts")
+      ->check(whole_number(1, 100000))
+      ->capture_default_str();
   add_batch_size_option(app, options.batch_size);
   app.add_option("--seed", options.seed, "seed of the draws")->check(whole_number(0))->capture_default_str();
   add_device_option(app, options.device);
@@ -271,6 +296,7 @@ int evaluate(const Arguments& arguments) {
                                        .keep_attributes = false,
                                        .memory = memory,
                                        .batch_size = options.batch_size});
+  corrupt_if_asked(metrics, options, *dataset);
   saved.model->to(device);
 
   Sets sets = sets_of(options, saved, cells, *dataset);

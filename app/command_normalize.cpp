@@ -1,11 +1,11 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <filesystem>
 #include <optional>
 #include <unordered_map>
 
 #include "cli.hpp"
+#include "expression.hpp"
 #include "memory.hpp"
 #include "model_data.hpp"
 #include "scvi/core/error.hpp"
@@ -21,7 +21,6 @@ namespace {
 /// computed at a time.
 constexpr std::int64_t kNumbersAtATime = std::int64_t{1} << 22;
 constexpr std::int64_t kMinibatchesAtATime = 8;
-constexpr const char* kAllBatches = "all";
 constexpr const char* kLatentLibrary = "latent";
 
 struct NormalizeOptions {
@@ -44,10 +43,6 @@ struct NormalizeOptions {
 
 /// What is written, and how.
 enum class Output { new_file, layer, table };
-
-std::string ending_of(const std::string& path) {
-  return std::filesystem::path(path).extension().string();
-}
 
 Output output_of(const NormalizeOptions& options) {
   const std::string ending = ending_of(options.output);
@@ -72,61 +67,20 @@ std::optional<double> library_size_of(const std::string& text) {
       {.problem = "is '" + text + "', but must be a number larger than 0, or latent", .field = "--library-size"});
 }
 
-std::int64_t position_of(const std::string& name, const std::vector<std::string>& names, const char* option,
-                         const char* problem) {
-  const auto found = std::find(names.begin(), names.end(), name);
-  if (found != names.end()) return found - names.begin();
-  throw InputError(
-      {.problem = "names '" + name + "', which " + problem, .field = option, .remedy = suggest(name, names)});
-}
-
-std::vector<std::int64_t> batches_of(const std::string& text, const std::vector<std::string>& names) {
-  if (text.empty()) return {};
-  const char* option = "--transform-batch";
-  if (names.empty()) throw InputError({.problem = "needs a model that was trained with batches", .field = option});
-  std::vector<std::int64_t> batches;
-  if (text == kAllBatches) {
-    for (std::int64_t batch = 0; batch < std::ssize(names); ++batch) batches.push_back(batch);
-    return batches;
-  }
-  // A name may hold a comma itself.
-  const bool is_name = std::find(names.begin(), names.end(), text) != names.end();
-  for (const auto& name : is_name ? std::vector{text} : split_list(text)) {
-    batches.push_back(position_of(name, names, option, "is no batch that the model was trained with"));
-  }
-  return batches;
-}
-
-std::vector<std::int64_t> genes_of(const std::string& text, const std::vector<std::string>& names) {
-  std::vector<std::int64_t> genes;
-  for (const auto& name : text.empty() ? std::vector<std::string>() : list_or_file(text)) {
-    const std::int64_t gene = position_of(name, names, "--genes", "is no gene that the model was trained with");
-    if (std::find(genes.begin(), genes.end(), gene) != genes.end()) {
-      throw InputError({.problem = "names '" + name + "' twice", .field = "--genes"});
-    }
-    genes.push_back(gene);
-  }
-  return genes;
-}
-
 /// Normalised expression with everything that says how it is made.
 class Normalizer {
  public:
   Normalizer(const NormalizeOptions& options, const SavedModel& saved)
       : options_(options), library_size_(library_size_of(options.library_size)), names_(saved.data.gene_names) {
-    expression_ = {.n_samples = options.n_samples,
-                   .transform_batch = batches_of(options.transform_batch, saved.data.batch_names),
-                   .genes = genes_of(options.genes, names_)};
+    expression_ = {
+        .n_samples = options.n_samples,
+        .transform_batch = batch_positions(options.transform_batch, saved.data.batch_names, "--transform-batch"),
+        .genes = gene_positions(options.genes, names_)};
   }
 
   bool needs_own_batches() const { return expression_.transform_batch.empty(); }
   /// Names of the columns.
-  std::vector<std::string> genes() const {
-    if (expression_.genes.empty()) return names_;
-    std::vector<std::string> names;
-    for (const std::int64_t gene : expression_.genes) names.push_back(names_[gene]);
-    return names;
-  }
+  std::vector<std::string> genes() const { return names_at(expression_.genes, names_); }
   /// Orders the columns as a file has its genes.
   void follow(const std::vector<std::string>& genes_of_file) {
     if (genes_of_file == names_) return;
@@ -183,42 +137,6 @@ class Normalizer {
   ExpressionOptions expression_;
 };
 
-/// A name as a field of a table.
-std::string field_of(const std::string& name, char separator) {
-  const std::string special = std::string("\"\n\r") + separator;
-  if (name.find_first_of(special) == std::string::npos) return name;
-  std::string quoted = "\"";
-  for (const char letter : name) quoted += letter == '"' ? "\"\"" : std::string(1, letter);
-  return quoted + "\"";
-}
-
-void write_table(const std::string& path, const std::vector<std::string>& cells,
-                 const std::vector<std::string>& genes, const io::DenseRows& rows, Overwrite overwrite) {
-  const char separator = ending_of(path) == ".csv" ? ',' : '\t';
-  AtomicFile output(path, overwrite);
-  std::string text = "cell";
-  for (const auto& gene : genes) text += separator + field_of(gene, separator);
-  text += '\n';
-  std::size_t cell = 0;
-  rows([&](std::span<const float> values) {
-    for (std::size_t i = 0; i < values.size(); i += genes.size()) {
-      text += field_of(cells[cell++], separator);
-      for (std::size_t gene = 0; gene < genes.size(); ++gene) {
-        char number[32];
-        const auto end = std::to_chars(number, number + sizeof number, values[i + gene]).ptr;
-        text += separator;
-        text.append(number, end);
-      }
-      text += '\n';
-      if (text.size() < (1U << 20)) continue;
-      output.write(text.data(), text.size());
-      text.clear();
-    }
-  });
-  output.write(text.data(), text.size());
-  output.commit();
-}
-
 void add_options(CLI::App& app, NormalizeOptions& options) {
   app.add_option("RUN", options.run, "the folder that `scvi train` wrote")->required()->check(not_empty());
   app.add_option("DATA", options.data, kAnyCounts)->required()->check(not_empty());
@@ -253,7 +171,8 @@ void write(const NormalizeOptions& options, Output output, const Normalizer& nor
            const Posterior& posterior) {
   const Overwrite overwrite = overwrite_of(options.force);
   const io::DenseRows rows = normalizer.rows(posterior);
-  if (output == Output::table) return write_table(options.output, obs.index, normalizer.genes(), rows, overwrite);
+  if (output == Output::table)
+    return write_number_table(options.output, {"cell", obs.index, normalizer.genes()}, rows, overwrite);
   if (output == Output::layer) {
     io::H5adAdditions additions;
     additions.layers.push_back({options.layer, rows});

@@ -15,7 +15,7 @@
 namespace scvi::report {
 namespace {
 
-constexpr const char* kCallPrefix = "is_de_fdr_";
+constexpr const char* kCallPrefix = "is_de_";  // and the rule: is_de_fdr_0.05, is_de_each_0.05
 constexpr double kCallingBayesFactor = 3;
 
 /// The columns of a table, whichever mode wrote it.
@@ -61,7 +61,7 @@ Columns change_columns(const io::Frame& table, const std::string& file) {
     throw FormatError({.problem = "holds other than True and False", .file = file, .field = "'" + calls->name + "'"});
   }
   columns.called = truth->values;
-  columns.call_title = "false discovery rate " + calls->name.substr(std::string_view(kCallPrefix).size());
+  columns.call_title = "false discovery rate " + calls->name.substr(calls->name.rfind('_') + 1);
   return columns;
 }
 

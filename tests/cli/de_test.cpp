@@ -89,6 +89,30 @@ TEST_F(De, ComparesTwoGroups) {
   }
 }
 
+TEST_F(De, TakesSamplesOfSeveralTrainings) {
+  run_ok({"train", "a.h5ad", "-o", "second", "--batch-key", "batch", "--epochs", "3", "--seed", "1", "--no-progress"},
+         in_);
+  run_ok({"train", "a.h5ad", "-o", "no batches", "--epochs", "1", "--no-progress"}, in_);
+  std::map<std::string, double> mean;
+  for (const Row& row : table({"--group1", "p", "--pseudocount", "0", "--test", "two-sided"})) {
+    mean[row.at("gene")] = std::stod(row.at("scale1")) / 2;
+    EXPECT_FALSE(row.contains("proba_de_spread"));
+  }
+  for (const Row& row : table({"--group1", "p", "--pseudocount", "0", "--more-runs", "second"})) {
+    EXPECT_GE(std::stod(row.at("scale1")), mean.at(row.at("gene")));
+    EXPECT_TRUE(row.contains("proba_de_spread") && row.contains("lfc_mean_spread"));
+  }
+  refuses({"--more-runs", "no batches"}, {"no batches", "other batches than 'run'"});
+  refuses({"--more-runs", "nothing"}, {"nothing"});
+}
+
+TEST_F(De, CallsGenesByTheRuleAskedFor) {
+  for (const Row& row : table({"--group1", "p", "--fdr-rule", "each", "--fdr", "0.3"})) {
+    EXPECT_EQ(row.at("is_de_each_0.3") == "True", std::stod(row.at("proba_de")) >= 0.7) << row.at("proba_de");
+  }
+  refuses({"--fdr-rule", "some"}, {"--fdr-rule", "some"});
+}
+
 TEST_F(De, ComparesOneGroupWithAllOthers) {
   const auto alone = table({"--group1", "p"});
   const auto named = table({"--group1", "p", "--group2", "q,r,lonely"});
