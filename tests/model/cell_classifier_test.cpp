@@ -149,6 +149,7 @@ TEST_F(SavedClassifier, RefusesAModelToReadThatIsMissingOrDoesNotFit) {
   std::filesystem::remove_all(without.path("latent"));
   EXPECT_THROW(load_model(without.path()), InputError);
   // One that is a classifier itself.
+  std::filesystem::create_directory(without.path("latent"));
   save_model(saved_classifier(on_counts()), without.path("latent"));
   EXPECT_THROW(load_model(without.path()), InputError);
   // One of other genes.
