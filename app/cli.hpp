@@ -67,6 +67,7 @@ int run_plot(const Arguments& arguments);
 int run_train(const Arguments& arguments);
 int run_embed(const Arguments& arguments);
 int run_annotate(const Arguments& arguments);
+int run_classify(const Arguments& arguments);
 int run_cluster(const Arguments& arguments);
 int run_evaluate(const Arguments& arguments);
 int run_normalize(const Arguments& arguments);

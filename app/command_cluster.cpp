@@ -128,7 +128,7 @@ std::int64_t result_bytes_per_cell(const Model& model, const ClusterCommandOptio
 Representation latent_space(const ClusterCommandOptions& options, Progress& progress) {
   const std::int64_t memory = parse_memory(options.memory);
   const c10::Device device = device_of(options.device);
-  SavedModel saved = load_model(options.run);
+  SavedModel saved = load_latent_model(options.run);
   const auto dataset =
       load_for_model(open_for_model(options.data, saved, options.reading, options.layer_given), saved,
                      {.drop_empty_cells = false,

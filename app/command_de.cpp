@@ -491,7 +491,7 @@ int de(const Arguments& arguments) {
   const std::int64_t memory = parse_memory(options.memory);
   for (const std::string& output : options.outputs) const AtomicFile probe(output, overwrite_of(options.force));
   const c10::Device device = device_of(options.device);
-  SavedModel saved = load_model(options.run);
+  SavedModel saved = load_latent_model(options.run);
   const std::set<std::string> genes = genes_to_write(options.genes, saved.data.gene_names);
   io::CountFile file = open_for_model(options.data, saved, options.reading, app.count("--layer") > 0);
   const CellColumns columns = columns_of(file, options);

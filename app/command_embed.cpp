@@ -62,7 +62,7 @@ int embed(const Arguments& arguments) {
   // Refuse what cannot be written before the work, not after.
   { const AtomicFile probe(options.output, overwrite_of(options.force)); }
   const c10::Device device = device_of(options.device);
-  SavedModel saved = load_model(options.run);
+  SavedModel saved = load_latent_model(options.run);
   const bool layer_given = app.count("--layer") > 0;
   const auto dataset = load_for_model(open_for_model(options.data, saved, options.reading, layer_given), saved,
                                       {.drop_empty_cells = false,

@@ -157,7 +157,7 @@ class Scores {
     const auto annotator = std::ranges::find(annotators, name, &BaselineAnnotator::name);
     const bool learns = annotator != annotators.end();
     const std::string reason =
-        learns ? why_impossible(annotator->kind) : posterior_metric(name).why_undefined(posterior);
+        learns ? why_impossible(annotator->kind, posterior) : posterior_metric(name).why_undefined(posterior);
     if (!reason.empty()) {
       log_info(name + " of " + posterior.options().name + " is left out: " + reason);
       return std::nullopt;
@@ -167,8 +167,9 @@ class Scores {
   }
 
  private:
-  std::string why_impossible(BaselineAnnotator::Kind kind) const {
+  std::string why_impossible(BaselineAnnotator::Kind kind, const Posterior& posterior) const {
     if (!train_) return "it learns from the train cells, and there is no split (--split-key)";
+    if (posterior.with_known_labels().nb_cells() == 0) return "it needs cells whose label is known";
     return LatentAnnotator::why_impossible(kind, *train_);
   }
 

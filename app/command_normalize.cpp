@@ -205,7 +205,7 @@ int normalize(const Arguments& arguments) {
   // Refuse what cannot be written before the work, not after.
   { const AtomicFile probe(options.output, overwrite_of(options.force)); }
   const c10::Device device = device_of(options.device);
-  SavedModel saved = load_model(options.run);
+  SavedModel saved = load_latent_model(options.run);
   Normalizer normalizer(options, saved);
   io::CountFile file = open_for_model(options.data, saved, options.reading, app.count("--layer") > 0);
   if (output == Output::layer) normalizer.follow(file.var.index);

@@ -1,10 +1,13 @@
+#include <algorithm>
 #include <optional>
 
 #include "cli.hpp"
+#include "counts_input.hpp"
 #include "scvi/core/error.hpp"
 #include "scvi/core/logging.hpp"
 #include "scvi/core/text.hpp"
 #include "scvi/dataset/anndata.hpp"
+#include "scvi/dataset/doublets.hpp"
 #include "scvi/dataset/synthetic.hpp"
 
 namespace scvi::app {
@@ -35,6 +38,11 @@ struct SimulateOptions {
   std::optional<double> batch_effect;
   std::optional<double> library_spread;
   std::optional<double> total;
+  // For doublets.
+  std::string from;
+  CountsInput reading;
+  std::string batch_key;
+  DoubletOptions doublets;
 
   /// Hands shared options to the kinds.
   void share() {
@@ -54,7 +62,26 @@ struct SimulateOptions {
   }
 };
 
+GeneExpressionDataset simulate_doublets(SimulateOptions& options) {
+  if (options.from.empty()) {
+    throw InputError({.problem = "is needed: doublets are sums of two measured cells",
+                      .field = "--from",
+                      .remedy = "name a file of counts"});
+  }
+  options.doublets.seed = options.seed;
+  LoadOptions load;
+  load.batch_key = options.batch_key;
+  load.measurements.emplace();
+  load.on_duplicate_genes = DuplicateGenes::make_unique;
+  return with_simulated_doublets(load_counts(io::open_counts(options.from, open_options(options.reading)), load),
+                                 options.doublets);
+}
+
 GeneExpressionDataset simulate(SimulateOptions& options) {
+  if (options.kind == "doublets") return simulate_doublets(options);
+  if (!options.from.empty()) {
+    throw InputError({.problem = "is for doublets", .field = "--from", .remedy = "say --kind doublets"});
+  }
   options.share();
   if (options.kind == "zinb") {
     options.zinb.seed = options.seed;
@@ -142,21 +169,50 @@ void add_shared_options(CLI::App& app, SimulateOptions& options) {
       ->group(group);
 }
 
+void add_doublet_options(CLI::App& app, SimulateOptions& options) {
+  const char* group = "For doublets";
+  app.add_option("--from", options.from, kAnyCounts)->group(group);
+  app.add_option("--doublets", options.doublets.n_doublets, "doublets (default: as many as cells)")
+      ->check(whole_number(1))
+      ->group(group);
+  app.add_option("--batch-key", options.batch_key, "obs column with the batch of each cell: pairs are of one batch")
+      ->group(group);
+  add_input_options(app, options.reading);
+}
+
+std::string summary(const SimulateOptions& options, const GeneExpressionDataset& dataset) {
+  std::string line =
+      with_thousands(dataset.nb_cells()) + " cells x " + with_thousands(dataset.nb_genes()) + " genes, ";
+  if (options.kind == "doublets") {
+    const auto& kinds = std::get<std::vector<std::string>>(dataset.cell_attribute("doublet").values);
+    return line + with_thousands(std::ranges::count(kinds, "doublet")) +
+           " of them doublets (obs/doublet: singlet or doublet; obs/doublet_of: of which cells)";
+  }
+  return line + std::to_string(dataset.n_batches()) + " batches (obs/batch), " + std::to_string(dataset.n_labels()) +
+         " clusters (obs/cell_type)";
+}
+
 }  // namespace
 
 int run_simulate(const Arguments& arguments) {
   SimulateOptions options;
-  CLI::App app("Writes a synthetic data set with known clusters and batches as .h5ad.", "simulate");
+  CLI::App app(
+      "Writes a synthetic data set with known clusters and batches as .h5ad, or the cells of a file with simulated "
+      "doublets.",
+      "simulate");
   app.add_option("OUTPUT", options.output, "the .h5ad file to write")->required()->check(not_empty());
-  app.add_option("--kind", options.kind,
-                 "corr (scVI's SyntheticDatasetCorr), zi (with technical zeros), plain (SyntheticDataset), large, "
-                 "zinb (known fold changes between groups, written as columns of var)")
-      ->check(one_of({"corr", "zi", "plain", "large", "zinb"}))
+  app.add_option(
+         "--kind", options.kind,
+         "corr (scVI's SyntheticDatasetCorr), zi (with technical zeros), plain (SyntheticDataset), large, "
+         "zinb (known fold changes between groups, written as columns of var), doublets (the cells of --from, "
+         "and behind them sums of two of them)")
+      ->check(one_of({"corr", "zi", "plain", "large", "zinb", "doublets"}))
       ->capture_default_str();
   app.add_option("--seed", options.seed, "seed of the random numbers")->check(whole_number(0))->capture_default_str();
   add_shared_options(app, options);
   add_corr_options(app, options);
   add_zinb_options(app, options.zinb);
+  add_doublet_options(app, options);
   app.add_option("--density", options.large.density, "share of counts that are not zero")
       ->capture_default_str()
       ->group("For large");
@@ -168,9 +224,7 @@ int run_simulate(const Arguments& arguments) {
 
   const GeneExpressionDataset dataset = simulate(options);
   write_dataset_h5ad(dataset, options.output, overwrite_of(options.force));
-  log_info("wrote " + with_thousands(dataset.nb_cells()) + " cells x " + with_thousands(dataset.nb_genes()) +
-           " genes, " + std::to_string(dataset.n_batches()) + " batches (obs/batch), " +
-           std::to_string(dataset.n_labels()) + " clusters (obs/cell_type) to " + options.output);
+  log_info("wrote " + options.output + ": " + summary(options, dataset));
   return 0;
 }
 

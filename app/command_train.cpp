@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "cli.hpp"
+#include "label_column.hpp"
 #include "memory.hpp"
 #include "model_data.hpp"
 #include "run_folder.hpp"
@@ -16,8 +17,11 @@
 #include "scvi/core/settings.hpp"
 #include "scvi/core/text.hpp"
 #include "scvi/dataset/load_counts.hpp"
+#include "scvi/model/cell_classifier.hpp"
+#include "scvi/training/classifier_trainer.hpp"
 #include "scvi/training/semi_supervised_trainer.hpp"
 #include "scvi/training/trainer.hpp"
+#include "training.hpp"
 
 namespace scvi::app {
 namespace {
@@ -48,6 +52,7 @@ struct TrainCommand {
   TrainerOptions trainer;
   TrainOptions train;
   std::string unlabelled;
+  std::string on_latent;
   std::string labelled_per_class = "all";
   SemiSupervisedOptions semi_supervised;
   std::uint64_t seed = 0;
@@ -80,11 +85,14 @@ std::string model_in(const Arguments& arguments) {
   return model;
 }
 
-void add_data_options(CLI::App& app, TrainCommand& command) {
+void add_data_options(CLI::App& app, TrainCommand& command, const ModelSpec& spec) {
   const char* group = "Data";
   add_input_options(app, command.reading);
-  app.add_option("--batch-key", command.load.batch_key, "obs column with the batch of each cell; none: no correction")
-      ->group(group);
+  if (spec.is_generative) {
+    app.add_option("--batch-key", command.load.batch_key,
+                   "obs column with the batch of each cell; none: no correction")
+        ->group(group);
+  }
   app.add_option("--labels-key", command.load.labels_key, "obs column with the cell type of each cell")->group(group);
   app.add_option("--missing-label", command.load.missing_label, "cell type given to cells that have none")
       ->group(group);
@@ -116,7 +124,25 @@ void add_data_options(CLI::App& app, TrainCommand& command) {
       ->group(group);
 }
 
-void add_training_options(CLI::App& app, TrainCommand& command) {
+/// How the loss of a model that decodes counts is made up.
+void add_loss_options(CLI::App& app, TrainCommand& command) {
+  const char* group = "Training";
+  app.add_option("--kl-warmup-epochs", command.kl_warmup_epochs,
+                 "epochs over which the KL term comes into force, or none")
+      ->capture_default_str()
+      ->group(group);
+  app.add_option("--kl-warmup-iterations", command.kl_warmup_iterations,
+                 "the same in minibatches; used where epochs are none")
+      ->capture_default_str()
+      ->group(group);
+  app.add_option("--normalize-loss", command.normalize_loss,
+                 "divide the loss by the number of cells: auto, true, false")
+      ->check(one_of({"auto", "true", "false"}))
+      ->capture_default_str()
+      ->group(group);
+}
+
+void add_training_options(CLI::App& app, TrainCommand& command, const ModelSpec& spec) {
   const char* group = "Training";
   app.add_option("--epochs", command.train.n_epochs, "passes over the training cells")
       ->check(whole_number(0))
@@ -138,19 +164,7 @@ void add_training_options(CLI::App& app, TrainCommand& command) {
       ->check(number(0))
       ->capture_default_str()
       ->group(group);
-  app.add_option("--kl-warmup-epochs", command.kl_warmup_epochs,
-                 "epochs over which the KL term comes into force, or none")
-      ->capture_default_str()
-      ->group(group);
-  app.add_option("--kl-warmup-iterations", command.kl_warmup_iterations,
-                 "the same in minibatches; used where epochs are none")
-      ->capture_default_str()
-      ->group(group);
-  app.add_option("--normalize-loss", command.normalize_loss,
-                 "divide the loss by the number of cells: auto, true, false")
-      ->check(one_of({"auto", "true", "false"}))
-      ->capture_default_str()
-      ->group(group);
+  if (spec.is_generative) add_loss_options(app, command);
   app.add_option("--max-nans", command.trainer.max_nans, "minibatches without a finite loss before giving up")
       ->check(whole_number(1))
       ->capture_default_str()
@@ -213,12 +227,18 @@ void add_model_options(CLI::App& app, TrainCommand& command, const ModelSpec& sp
 }
 
 /// What models that tell labels have besides.
-void add_label_options(CLI::App& app, TrainCommand& command) {
+void add_label_options(CLI::App& app, TrainCommand& command, const ModelSpec& spec) {
   const char* group = "Labels";
   auto& options = command.semi_supervised;
   app.add_option("--unlabelled", command.unlabelled,
                  "value of the label column that says that a cell's label is not known, as an empty one does")
       ->group(group);
+  if (spec.build_on_latent) {
+    app.add_option("--on-latent", command.on_latent,
+                   "folder of a trained model whose latent space is read instead of counts, with its genes")
+        ->group(group);
+  }
+  if (!spec.is_generative) return;
   app.add_option("--labelled-per-class", command.labelled_per_class,
                  "labels that the model may see, so many of each class, or all")
       ->capture_default_str()
@@ -266,56 +286,63 @@ Hyperparameters hyperparameters_of(const TrainCommand& command, const ModelSpec&
   return values;
 }
 
+/// @param latent the model whose latent space it reads, or nullptr
+std::shared_ptr<Model> build_model(const TrainCommand& command, const ModelSpec& spec,
+                                   const Hyperparameters& hyperparameters, const DataShape& shape,
+                                   const SavedModel* latent) {
+  if (!latent) return spec.build(shape, hyperparameters, command.seed);
+  return spec.build_on_latent(latent->model, shape, hyperparameters, command.seed);
+}
+
 /// Memory for the counts, which is what training leaves of --memory.
 std::size_t counts_memory(const TrainCommand& command, const io::CountFile& file, const ModelSpec& spec,
-                          const Hyperparameters& hyperparameters) {
+                          const Hyperparameters& hyperparameters, const SavedModel* latent) {
   const std::int64_t limit = parse_memory(command.memory);
   if (limit == 0) return 0;
   const auto n_categories = [&](const std::string& key) -> std::int64_t {
     const io::Column* column = key.empty() ? nullptr : file.obs.find(key);
     return column ? std::ssize(column->as_categorical().categories) : 0;
   };
-  const std::int64_t n_genes =
-      command.n_top_genes > 0 ? std::min(command.n_top_genes, file.var.n_rows()) : file.var.n_rows();
+  const std::int64_t n_genes = latent                    ? std::ssize(latent->data.gene_names)
+                               : command.n_top_genes > 0 ? std::min(command.n_top_genes, file.var.n_rows())
+                                                         : file.var.n_rows();
+  // That there are too few labels is said once they have been read.
+  const std::int64_t least_labels = spec.tells_labels ? 2 : 0;
   const DataShape shape{.n_input = n_genes,
                         .n_batch = n_categories(command.load.batch_key),
-                        .n_labels = n_categories(command.load.labels_key)};
+                        .n_labels = std::max(n_categories(command.load.labels_key), least_labels)};
   // Weights, gradients, two moments, the best state and a copy on its way to a checkpoint.
   constexpr std::int64_t kCopies = 6;
+  const auto model = build_model(command, spec, hyperparameters, shape, latent);
+  const std::int64_t read = latent ? weight_bytes(*latent->model) : 0;
   return memory_for_counts(limit, {.annotation = annotation_bytes(file),
-                                   .model = kCopies * weight_bytes(*spec.build(shape, hyperparameters, command.seed)),
+                                   .model = kCopies * weight_bytes(*model) + read,
                                    .minibatches = minibatch_bytes(command.trainer.batch_size, n_genes)});
 }
 
-/// @throws InputError when no cell has the label that stands for none
-void check_unlabelled(const TrainCommand& command, const io::CountFile& file) {
-  const io::Column* column = file.obs.find(command.load.labels_key);
-  if (command.unlabelled.empty() || !column) return;
-  const auto categories = column->as_categorical().categories;
-  if (std::find(categories.begin(), categories.end(), command.unlabelled) != categories.end()) return;
-  throw InputError({.problem = "is '" + command.unlabelled + "', which no cell has in obs column '" +
-                               command.load.labels_key + "'",
-                    .field = "--unlabelled",
-                    .remedy = suggest(command.unlabelled, categories)});
+LabelColumn label_column(const TrainCommand& command) {
+  return {.file = command.data, .key = command.load.labels_key, .unlabelled = command.unlabelled};
 }
 
 /// Counts and annotation, with the genes chosen. Sets aside how many cells the file holds and a fingerprint of them,
 /// and the split that the file dictates.
 std::shared_ptr<GeneExpressionDataset> load_data(const TrainCommand& command, DataDescription& description,
                                                  TrainerOptions& trainer, const ModelSpec& spec,
-                                                 const Hyperparameters& hyperparameters) {
+                                                 const Hyperparameters& hyperparameters, const SavedModel* latent) {
   io::OpenCountsOptions open = open_options(command.reading);
   open.tables = false;
-  io::CountFile file = io::open_counts(command.data, open);
+  io::CountFile file = latent ? open_for_model(command.data, *latent, command.reading, !open.layer.empty())
+                              : io::open_counts(command.data, open);
   LoadOptions load = command.load;
+  if (latent) load.genes = latent->data.gene_names;
   if (spec.tells_labels) {
-    check_unlabelled(command, file);
+    check_unlabelled(label_column(command), file);
     load.hidden_label = command.unlabelled;
   }
-  load.memory_bytes = counts_memory(command, file, spec, hyperparameters);
+  load.memory_bytes = counts_memory(command, file, spec, hyperparameters, latent);
   load.on_duplicate_genes = command.make_unique ? DuplicateGenes::make_unique : DuplicateGenes::error;
   description.source = command.data;
-  description.layer = open.layer;
+  description.layer = latent && open.layer.empty() ? latent->data.layer : open.layer;
   description.batch_key = load.batch_key;
   description.labels_key = load.labels_key;
   description.n_cells_in_file = file.obs.n_rows();
@@ -330,6 +357,10 @@ std::shared_ptr<GeneExpressionDataset> load_data(const TrainCommand& command, Da
                                                    .mode = parse_gene_selection_mode(command.gene_selection)});
   }
   if (split) trainer.explicit_split = split_of(*split, *dataset, command.data);
+  if (spec.tells_labels) check_labels(label_column(command), *dataset);
+  if (!spec.is_generative) {
+    trainer.explicit_split = labelled_split(trainer.explicit_split, trainer.split, dataset->labels());
+  }
   std::string line =
       with_thousands(dataset->nb_cells()) + " cells x " + with_thousands(dataset->nb_genes()) + " genes";
   if (dataset->nb_genes() < n_genes)
@@ -395,6 +426,9 @@ std::unique_ptr<Trainer> make_trainer(const TrainCommand& command, const ModelSp
                                       const std::shared_ptr<Model>& model,
                                       const std::shared_ptr<const GeneExpressionDataset>& dataset,
                                       TrainerOptions options) {
+  if (auto classifier = std::dynamic_pointer_cast<CellClassifier>(model)) {
+    return std::make_unique<ClassifierTrainer>(std::move(classifier), dataset, std::move(options));
+  }
   const UnsupervisedTrainerOptions unsupervised = unsupervised_options(command);
   if (!spec.tells_labels) {
     return std::make_unique<UnsupervisedTrainer>(model, dataset, std::move(options), unsupervised);
@@ -418,13 +452,16 @@ TrainingDescription describe_training(const TrainCommand& command, const Trainer
       {"lr", to_text(HyperparameterValue(command.train.lr))},
       {"eps", to_text(HyperparameterValue(command.train.eps))},
       {"weight_decay", to_text(HyperparameterValue(options.weight_decay))},
-      {"kl_warmup_epochs", command.kl_warmup_epochs},
-      {"kl_warmup_iterations", command.kl_warmup_iterations},
       {"seed", std::to_string(command.seed)},
       {"device", trainer.model().device().str()},
       {"gene_selection", command.n_top_genes > 0 ? command.gene_selection : "all"},
       {"seconds", std::to_string(static_cast<std::int64_t>(trainer.training_seconds()))},
   };
+  if (model_spec(command.model).is_generative) {
+    description.emplace_back("kl_warmup_epochs", command.kl_warmup_epochs);
+    description.emplace_back("kl_warmup_iterations", command.kl_warmup_iterations);
+  }
+  if (!command.on_latent.empty()) description.emplace_back("on_latent", command.on_latent);
   if (!command.unlabelled.empty()) description.emplace_back(kUnlabelled, command.unlabelled);
   if (command.make_unique) description.emplace_back(kMadeUnique, "true");
   if (!command.load.missing_label.empty()) description.emplace_back(kMissingLabel, command.load.missing_label);
@@ -433,20 +470,20 @@ TrainingDescription describe_training(const TrainCommand& command, const Trainer
 }
 
 /// Reads the arguments. An interrupted run supplies those that are not given again.
-bool read_arguments(const Arguments& given, TrainCommand& command) {
+bool read_arguments(const Arguments& given, TrainCommand& command, bool needs_output) {
   const ModelSpec& spec = model_spec(model_in(given));
   CLI::App app("Trains a model on a file of counts. Counts are validated in full while they are read.", "train");
   app.add_option("DATA", command.data, kAnyCounts)->required()->check(not_empty());
   app.add_option("--output,-o", command.output, "folder for the trained model, its history and a log")
-      ->required()
+      ->required(needs_output)
       ->check(not_empty());
   std::vector<std::string> models;
   for (const auto& known : model_specs()) models.push_back(known.name);
   app.add_option("--model", command.model, "the model: " + join_some(models, 20))->capture_default_str();
-  add_data_options(app, command);
-  add_training_options(app, command);
+  add_data_options(app, command, spec);
+  add_training_options(app, command, spec);
   add_monitoring_options(app, command);
-  if (spec.tells_labels) add_label_options(app, command);
+  if (spec.tells_labels) add_label_options(app, command, spec);
   add_model_options(app, command, spec);
   app.add_option("--checkpoint-seconds", command.train.checkpoint_seconds, "time between two checkpoints")
       ->check(number(0))
@@ -460,6 +497,10 @@ bool read_arguments(const Arguments& given, TrainCommand& command) {
   if (!parse(app, given)) return false;
   if (command.resume && command.force) {
     throw InputError({.problem = "exclude each other", .field = "--resume and --force"});
+  }
+  if (!command.on_latent.empty() && command.n_top_genes > 0) {
+    throw InputError({.problem = "exclude each other: the genes are those of the model that is read",
+                      .field = "--on-latent and --n-top-genes"});
   }
   return true;
 }
@@ -487,21 +528,9 @@ Arguments worth_keeping(const Arguments& given, const TrainCommand& command) {
   return kept;
 }
 
-int train(const Arguments& given) {
-  TrainCommand command;
-  if (!read_arguments(given, command)) return 0;
-  if (command.resume) {
-    const std::string run = command.output;
-    command = TrainCommand();
-    read_arguments(with_options_of_run(given, run), command);
-  }
-  apply(command.common);
-  settings().seed = command.seed;
-  // Refuse what cannot work or be written before the data are read, not after.
-  const ModelSpec& spec = model_spec(command.model);
-  const Hyperparameters hyperparameters = complete_hyperparameters(spec, hyperparameters_of(command, spec));
-  TrainerOptions options = trainer_options(command);
-  unsupervised_options(command);
+/// Refuses what cannot work, before the data are read.
+void check_command(const TrainCommand& command, const ModelSpec& spec) {
+  if (spec.is_generative) unsupervised_options(command);
   if (spec.tells_labels) semi_supervised_options(command);
   if (spec.tells_labels && command.load.labels_key.empty()) {
     throw InputError({.problem = "learns from the labels of cells, and no column of labels is named",
@@ -509,33 +538,13 @@ int train(const Arguments& given) {
                       .remedy = "name it with --labels-key"});
   }
   parse_memory(command.memory);
-  const c10::Device device = device_of(command.device);
-  std::optional<RunFolder> folder;
-  folder.emplace(command.resume
-                     ? RunFolder::resume(command.output)
-                     : RunFolder::create(command.output, overwrite_of(command.force), worth_keeping(given, command)));
+}
 
-  SavedModel saved;
-  const auto dataset = load_data(command, saved.data, options, spec, hyperparameters);
-  const DataShape shape{.n_input = dataset->nb_genes(),
-                        .n_batch = std::ssize(saved.data.batch_names),
-                        .n_labels = std::ssize(saved.data.label_names)};
-  saved.model = spec.build(shape, hyperparameters, command.seed);
-  saved.model->to(device);
-  const std::unique_ptr<Trainer> made = make_trainer(command, spec, saved.model, dataset, std::move(options));
-  Trainer& trainer = *made;
-  const Split& split = trainer.split();
-  saved.data.train_rows = rows_of(split.train, *dataset);
-  saved.data.test_rows = rows_of(split.test, *dataset);
-  saved.data.validation_rows = rows_of(split.validation, *dataset);
-  log_info("training " + spec.name + " on " + with_thousands(std::ssize(split.train)) + " cells (" +
-           with_thousands(std::ssize(split.test)) + " test, " + with_thousands(std::ssize(split.validation)) +
-           " validation), " + (device.is_cpu() ? "" : "on " + device.str() + ", ") +
-           std::to_string(effective_threads()) + " threads");
-
+/// @param folder where checkpoints go; nullptr: nowhere
+void run_trainer(Trainer& trainer, TrainCommand& command, RunFolder* folder) {
   const auto progress = make_terminal_progress(!command.common.no_progress);
   command.train.progress = progress.get();
-  command.train.checkpoint = [&] { folder->save_checkpoint(trainer); };
+  if (folder) command.train.checkpoint = [&] { folder->save_checkpoint(trainer); };
   if (command.resume) {
     trainer.load_checkpoint(folder->checkpoint_path());
     log_info("going on after epoch " + std::to_string(trainer.epoch()));
@@ -546,27 +555,89 @@ int train(const Arguments& given) {
     trainer.train(command.train);
   } catch (const Interrupted& stop) {
     Fault fault = stop.fault();
-    if (!folder->has_checkpoint()) throw;
+    if (!folder || !folder->has_checkpoint()) throw;
     fault.remedy = "a checkpoint is in " + command.output + ", go on with `scvi train " + command.data +
                    " --output " + command.output + " --resume`";
     throw Interrupted(fault);
   }
-  saved.training = describe_training(command, trainer);
-  saved.model->to(c10::Device(c10::kCPU));
-  folder->finish(saved, trainer.history());
+}
+
+void log_outcome(const TrainCommand& command, const Trainer& trainer) {
   const auto last = [&](const char* series) { return trainer.history().last(series); };
-  std::string line = "wrote " + command.output + " after " + std::to_string(trainer.epoch()) + " epochs";
+  std::string line = command.output.empty() ? "trained for " : "wrote " + command.output + " after ";
+  line += std::to_string(trainer.epoch()) + " epochs";
   if (const auto loss = last("train_loss")) line += ", training loss " + rounded(*loss);
   if (const auto elbo = last("elbo_test_set")) line += ", test elbo " + rounded(*elbo);
   log_info(line);
+}
+
+/// @param given the words, which a folder keeps for --resume
+SavedModel train(TrainCommand& command, const Arguments& given) {
+  apply(command.common);
+  settings().seed = command.seed;
+  const ModelSpec& spec = model_spec(command.model);
+  const Hyperparameters hyperparameters = complete_hyperparameters(spec, hyperparameters_of(command, spec));
+  TrainerOptions options = trainer_options(command);
+  check_command(command, spec);
+  const c10::Device device = device_of(command.device);
+  SavedModel saved;
+  if (!command.on_latent.empty()) {
+    saved.latent = std::make_shared<SavedModel>(load_latent_model(command.on_latent));
+    command.make_unique = genes_of(*saved.latent).on_duplicate_genes == DuplicateGenes::make_unique;
+  }
+  std::optional<RunFolder> folder;
+  if (command.resume) {
+    folder.emplace(RunFolder::resume(command.output));
+  } else if (!command.output.empty()) {
+    folder.emplace(RunFolder::create(command.output, overwrite_of(command.force), worth_keeping(given, command)));
+  }
+
+  const auto dataset = load_data(command, saved.data, options, spec, hyperparameters, saved.latent.get());
+  const DataShape shape{.n_input = dataset->nb_genes(),
+                        .n_batch = std::ssize(saved.data.batch_names),
+                        .n_labels = std::ssize(saved.data.label_names)};
+  saved.model = build_model(command, spec, hyperparameters, shape, saved.latent.get());
+  saved.model->to(device);
+  const std::unique_ptr<Trainer> trainer = make_trainer(command, spec, saved.model, dataset, std::move(options));
+  const Split& split = trainer->split();
+  saved.data.train_rows = rows_of(split.train, *dataset);
+  saved.data.test_rows = rows_of(split.test, *dataset);
+  saved.data.validation_rows = rows_of(split.validation, *dataset);
+  log_info("training " + spec.name + " on " + with_thousands(std::ssize(split.train)) + " cells (" +
+           with_thousands(std::ssize(split.test)) + " test, " + with_thousands(std::ssize(split.validation)) +
+           " validation), " + (device.is_cpu() ? "" : "on " + device.str() + ", ") +
+           std::to_string(effective_threads()) + " threads");
+  run_trainer(*trainer, command, folder ? &*folder : nullptr);
+  saved.training = describe_training(command, *trainer);
+  saved.model->to(c10::Device(c10::kCPU));
+  if (folder) folder->finish(saved, trainer->history());
+  log_outcome(command, *trainer);
   if (command.profile) std::cout << profile_table(profile_seconds("all"));
+  return saved;
+}
+
+int train_as_told(const Arguments& given) {
+  TrainCommand command;
+  if (!read_arguments(given, command, /*needs_output=*/true)) return 0;
+  if (command.resume) {
+    const std::string run = command.output;
+    command = TrainCommand();
+    read_arguments(with_options_of_run(given, run), command, /*needs_output=*/true);
+  }
+  train(command, given);
   return 0;
 }
 
 }  // namespace
 
+SavedModel train_with(const Arguments& words) {
+  TrainCommand command;
+  read_arguments(words, command, /*needs_output=*/false);
+  return train(command, words);
+}
+
 int run_train(const Arguments& arguments) {
-  return with_plain_errors(train, arguments);
+  return with_plain_errors(train_as_told, arguments);
 }
 
 }  // namespace scvi::app

@@ -46,6 +46,8 @@ const std::vector<Command> kCommands = {
     {"embed", "write the latent space of a trained model into a copy of the file", nullptr, "scvi_command_embed"},
     {"annotate", "write the cell types that a trained model tells into a copy of the file", nullptr,
      "scvi_command_annotate"},
+    {"classify", "learn labels of some cells and write those of all into a copy of the file", nullptr,
+     "scvi_command_classify"},
     {"normalize", "write normalised expression, corrected for batches if wished", nullptr, "scvi_command_normalize"},
     {"generate", "draw counts from the posterior predictive distribution", nullptr, "scvi_command_generate"},
     {"correlations", "write correlations of genes without the noise of counting", nullptr,

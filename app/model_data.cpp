@@ -12,7 +12,6 @@
 #include "scvi/core/error.hpp"
 #include "scvi/core/logging.hpp"
 #include "scvi/core/text.hpp"
-#include "scvi/dataset/load_counts.hpp"
 #include "scvi/model/label_model.hpp"
 
 namespace scvi::app {
@@ -130,6 +129,25 @@ Split split_of(const io::Column& column, const GeneExpressionDataset& dataset, c
   return split_from_labels(labels, column.name);
 }
 
+SavedModel load_latent_model(const std::string& run) {
+  SavedModel saved = load_model(run);
+  if (model_spec(saved.model->name()).is_generative) return saved;
+  throw InputError({.problem = "holds a model '" + saved.model->name() + "', which has no latent space",
+                    .file = run,
+                    .remedy = saved.latent ? "the model that it reads is in " + run + "/latent"
+                                           : "give the folder of another model"});
+}
+
+LoadOptions genes_of(const SavedModel& saved) {
+  LoadOptions load;
+  load.measurements.emplace();
+  load.genes = saved.data.gene_names;
+  for (const auto& [name, value] : saved.training) {
+    if (name == kMadeUnique && value == "true") load.on_duplicate_genes = DuplicateGenes::make_unique;
+  }
+  return load;
+}
+
 io::CountFile open_for_model(const std::string& path, const SavedModel& saved, const CountsInput& input,
                              bool layer_given, bool tables) {
   io::OpenCountsOptions open = open_options(input);
@@ -144,16 +162,15 @@ io::CountFile open_for_model(const std::string& path, const SavedModel& saved, c
 std::shared_ptr<GeneExpressionDataset> load_for_model(io::CountFile file, const SavedModel& saved,
                                                       const ModelDataOptions& options) {
   const DataDescription& data = saved.data;
-  LoadOptions load;
-  load.measurements.emplace();
-  load.genes = data.gene_names;
+  LoadOptions load = genes_of(saved);
   for (const auto& [name, value] : saved.training) {
-    if (name == kMadeUnique && value == "true") load.on_duplicate_genes = DuplicateGenes::make_unique;
     if (name == kMissingLabel) load.missing_label = value;
     if (name == kUnlabelled) load.hidden_label = value;
   }
   const bool tells_labels = dynamic_cast<const LabelModel*>(saved.model.get()) != nullptr;
   if (tells_labels && !load.hidden_label) load.hidden_label = "";
+  const bool own_labels = !options.labels_key.empty();
+  if (own_labels) load.hidden_label = options.unlabelled;
   load.drop_empty_cells = options.drop_empty_cells;
   load.keep_attributes = options.keep_attributes;
   if (options.memory > 0) {
@@ -164,9 +181,11 @@ std::shared_ptr<GeneExpressionDataset> load_for_model(io::CountFile file, const 
     load.memory_bytes = memory_for_counts(options.memory, use);
   }
   const bool with_batches = options.with_batches && !data.batch_key.empty();
-  const bool with_labels = options.with_batches && !data.labels_key.empty() && file.obs.find(data.labels_key);
+  const bool with_labels =
+      options.with_batches && !own_labels && !data.labels_key.empty() && file.obs.find(data.labels_key);
   if (with_batches) load.batch_key = data.batch_key;
   if (with_labels) load.labels_key = data.labels_key;
+  if (own_labels) load.labels_key = options.labels_key;
   auto dataset = std::make_shared<GeneExpressionDataset>(load_counts(std::move(file), load));
   log_memory(options.memory, *dataset, /*training=*/false);
   const auto renumber = [&](const char* attribute, const char* mapping, const std::vector<std::int64_t>& indices,
@@ -185,7 +204,7 @@ std::shared_ptr<GeneExpressionDataset> load_for_model(io::CountFile file, const 
   }
   if (with_labels) {
     renumber("labels", "cell_types", dataset->labels(), dataset->cell_types(), data.label_names, data.labels_key);
-  } else if (tells_labels) {
+  } else if (tells_labels && !own_labels) {
     renumber("labels", "cell_types", std::vector<std::int64_t>(dataset->labels().size(), kHiddenLabel), {},
              data.label_names, data.labels_key);
   }

@@ -8,6 +8,7 @@
 #include "cli.hpp"
 #include "counts_input.hpp"
 #include "scvi/dataset/gene_expression_dataset.hpp"
+#include "scvi/dataset/load_counts.hpp"
 #include "scvi/io/count_file.hpp"
 #include "scvi/loader/split.hpp"
 #include "scvi/model/saved_model.hpp"
@@ -36,6 +37,12 @@ const io::Column& split_column(const io::CountFile& file, const std::string& key
 /// The split it dictates, as positions in the data set. @throws InputError naming a cell with any other value
 Split split_of(const io::Column& column, const GeneExpressionDataset& dataset, const std::string& file);
 
+/// A trained model that has a latent space. @throws InputError for a classifier
+SavedModel load_latent_model(const std::string& run);
+
+/// The genes of a trained model in its order, named as it names them.
+LoadOptions genes_of(const SavedModel& saved);
+
 /// How a file is opened for a trained model: with the matrix that it was trained on, unless another is asked for.
 /// Tables are not read unless `tables` is set.
 io::CountFile open_for_model(const std::string& path, const SavedModel& saved, const CountsInput& input,
@@ -47,6 +54,9 @@ struct ModelDataOptions {
   /// Batches and labels are taken from the columns the model was trained with and numbered as it numbers them.
   bool with_batches = true;
   bool keep_attributes = false;
+  /// Labels of this column instead, numbered by themselves; this value, and none, hide the label of a cell.
+  std::string labels_key{};
+  std::string unlabelled{};
   /// All that may be used (--memory), 0: no limit; and what inference takes beside counts, annotation and weights.
   std::int64_t memory = 0;
   std::int64_t batch_size = 0;

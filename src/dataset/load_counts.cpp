@@ -57,14 +57,16 @@ io::Categorical categories_of(const io::CountFile& file, const std::string& key,
   return categories;
 }
 
-/// The labels with -1 for cells without a value and for those of the hidden type.
+/// The labels with -1 for cells without a value, be it missing or empty text, and for those of the hidden type.
 io::Categorical labels_of(const io::CountFile& file, const LoadOptions& options) {
   if (!options.hidden_label) return categories_of(file, options.labels_key, kCellTypeRole, options.missing_label);
   io::Categorical labels = obs_column(file, options.labels_key, kCellTypeRole).as_categorical();
-  const auto hidden = std::find(labels.categories.begin(), labels.categories.end(), *options.hidden_label);
-  if (hidden == labels.categories.end()) return labels;
-  std::replace(labels.codes.begin(), labels.codes.end(),
-               static_cast<std::int32_t>(hidden - labels.categories.begin()), kHiddenLabel);
+  for (const std::string& hidden : {*options.hidden_label, std::string()}) {
+    const auto found = std::find(labels.categories.begin(), labels.categories.end(), hidden);
+    if (found == labels.categories.end()) continue;
+    std::replace(labels.codes.begin(), labels.codes.end(),
+                 static_cast<std::int32_t>(found - labels.categories.begin()), kHiddenLabel);
+  }
   return labels;
 }
 

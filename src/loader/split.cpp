@@ -1,7 +1,9 @@
 #include "scvi/loader/split.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <map>
 
 #include "scvi/core/error.hpp"
 #include "scvi/core/random.hpp"
@@ -48,6 +50,35 @@ Split train_test_validation_split(std::int64_t n_cells, const SplitOptions& opti
   split.test.assign(order.begin(), order.begin() + n_test);
   split.train.assign(order.begin() + n_test, order.begin() + n_test + n_train);
   split.validation.assign(order.begin() + n_test + n_train, order.end());
+  return split;
+}
+
+Split split_by_label(std::span<const std::int64_t> labels, const SplitOptions& options) {
+  std::map<std::int64_t, std::vector<std::int64_t>> cells_of_label;
+  std::int64_t n_labelled = 0;
+  for (const std::int64_t cell : numpy_permutation(options.seed, std::ssize(labels))) {
+    if (labels[cell] < 0) continue;
+    cells_of_label[labels[cell]].push_back(cell);
+    ++n_labelled;
+  }
+  // Shares of all, so that numbers of cells are met but for the rounding.
+  const Split whole = train_test_validation_split(n_labelled, options);
+  const auto part = [&](std::size_t of_all, std::int64_t n) {
+    return static_cast<double>(of_all) / static_cast<double>(n_labelled) * static_cast<double>(n);
+  };
+  Split split;
+  for (const auto& [label, cells] : cells_of_label) {
+    const std::int64_t n = std::ssize(cells);
+    // A little less, so that a whole number stays one.
+    constexpr double kRounding = 1e-9;
+    const auto n_train = static_cast<std::int64_t>(std::ceil(part(whole.train.size(), n) - kRounding));
+    const auto n_test = std::min(
+        n - n_train,
+        options.test_size ? static_cast<std::int64_t>(std::floor(part(whole.test.size(), n) + kRounding)) : n);
+    split.train.insert(split.train.end(), cells.begin(), cells.begin() + n_train);
+    split.test.insert(split.test.end(), cells.begin() + n_train, cells.begin() + n_train + n_test);
+    split.validation.insert(split.validation.end(), cells.begin() + n_train + n_test, cells.end());
+  }
   return split;
 }
 

@@ -8,6 +8,8 @@
 namespace scvi {
 namespace {
 
+constexpr const char* kName = "classifier";
+
 [[noreturn]] void refuse(const char* what) {
   throw InputError({.problem = std::string("has no ") + what,
                     .field = "a classifier",
@@ -35,17 +37,37 @@ CellClassifierOptions completed(CellClassifierOptions options) {
 }
 
 Hyperparameters hyperparameters_of(const CellClassifierOptions& options) {
-  return {{"n_hidden", options.classifier.n_hidden},
-          {"n_layers", options.classifier.n_layers},
-          {"dropout_rate", options.classifier.dropout_rate},
-          {"logits", options.classifier.logits},
-          {"log_variational", options.log_variational}};
+  return {{"n_hidden", options.classifier.n_hidden},         {"n_layers", options.classifier.n_layers},
+          {"dropout_rate", options.classifier.dropout_rate}, {"logits", options.classifier.logits},
+          {"log_variational", options.log_variational},      {"sampling_zl", options.sampling_zl}};
+}
+
+std::shared_ptr<Model> build_classifier(const std::shared_ptr<Model>& read, const DataShape& shape,
+                                        const Hyperparameters& values, std::uint64_t seed) {
+  const auto whole = [&](const char* name) { return std::get<std::int64_t>(values.at(name)); };
+  const auto truth = [&](const char* name) { return std::get<bool>(values.at(name)); };
+  if (truth("sampling_zl") && !read) {
+    throw InputError({.problem = "needs a model whose library size it can read",
+                      .field = "sampling_zl",
+                      .remedy = "name a trained one (--on-latent)"});
+  }
+  CellClassifierOptions options;
+  options.classifier.n_hidden = whole("n_hidden");
+  options.classifier.n_labels = shape.n_labels;
+  options.classifier.n_layers = whole("n_layers");
+  options.classifier.dropout_rate = std::get<double>(values.at("dropout_rate"));
+  options.classifier.logits = truth("logits");
+  options.n_genes = shape.n_input;
+  options.log_variational = truth("log_variational");
+  options.sampling_model = read;
+  options.sampling_zl = truth("sampling_zl");
+  return std::make_shared<CellClassifier>(options, seed);
 }
 
 }  // namespace
 
 CellClassifier::CellClassifier(const CellClassifierOptions& options, std::uint64_t seed)
-    : Model("classifier", {options.n_genes, 0, options.classifier.n_labels}, hyperparameters_of(options)),
+    : Model(kName, {options.n_genes, 0, options.classifier.n_labels}, hyperparameters_of(options)),
       options_(completed(options)) {
   kernel::use_own_threads();
   if (options_.sampling_model) options_.sampling_model->eval();
@@ -62,9 +84,16 @@ kernel::LayerInput CellClassifier::input(const MiniBatch& batch, Noise& noise) c
   }
   Model& model = *options_.sampling_model;
   const at::NoGradGuard no_grad;
-  const at::Tensor z = model.sample_from_posterior_z(batch, noise, /*give_mean=*/true);
+  MiniBatch unlabelled = batch;
+  unlabelled.labels = at::full_like(batch.labels, kHiddenLabel);
+  const at::Tensor z = model.sample_from_posterior_z(unlabelled, noise, /*give_mean=*/true);
   if (!options_.sampling_zl) return z;
-  return at::cat({z, model.sample_from_posterior_l(batch, noise, /*give_mean=*/true)}, 1);
+  return at::cat({z, model.sample_from_posterior_l(unlabelled, noise, /*give_mean=*/true)}, 1);
+}
+
+void CellClassifier::to(torch::Device device, bool non_blocking) {
+  Model::to(device, non_blocking);
+  if (options_.sampling_model) options_.sampling_model->to(device, non_blocking);
 }
 
 at::Tensor CellClassifier::classify(const MiniBatch& batch, Noise& noise) {
@@ -97,6 +126,37 @@ at::Tensor CellClassifier::sample_from_posterior_z(const MiniBatch&, Noise&, boo
 
 at::Tensor CellClassifier::sample_from_posterior_l(const MiniBatch&, Noise&, bool) {
   refuse("library size");
+}
+
+ModelSpec CellClassifier::spec() {
+  ModelSpec spec{.name = kName,
+                 .reference_name = "Classifier",
+                 .summary = "classifier that tells the labels of cells from their counts or a latent space",
+                 .tells_labels = true,
+                 .is_generative = false};
+  const ClassifierOptions defaults;
+  spec.hyperparameters = {
+      {.name = "n_hidden",
+       .default_value = defaults.n_hidden,
+       .help = "units per hidden layer",
+       .min = 1,
+       .max = 65536},
+      {.name = "n_layers", .default_value = defaults.n_layers, .help = "hidden layers", .min = 1, .max = 64},
+      {.name = "dropout_rate",
+       .default_value = defaults.dropout_rate,
+       .help = "dropout in the hidden layers",
+       .min = 0,
+       .max = 0.99},
+      {.name = "logits", .default_value = false, .help = "the network of the saved weights ends without a softmax"},
+      {.name = "log_variational", .default_value = true, .help = "on counts: read log(1 + x)"},
+      {.name = "sampling_zl",
+       .default_value = false,
+       .help = "on a latent space: read the log library size of the other model, too"}};
+  spec.build = [](const DataShape& shape, const Hyperparameters& values, std::uint64_t seed) {
+    return build_classifier({}, shape, values, seed);
+  };
+  spec.build_on_latent = build_classifier;
+  return spec;
 }
 
 }  // namespace scvi

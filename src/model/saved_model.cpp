@@ -20,6 +20,8 @@ constexpr std::int64_t kModelFormat = 1;
 constexpr const char* kFormatName = "scvi-cpp model";
 constexpr const char* kWeightsFile = "/weights.pt";
 constexpr const char* kFactsFile = "/model.json";
+constexpr const char* kLatentFolder = "/latent";
+constexpr const char* kOnLatent = "on_latent";
 
 json to_json(const HyperparameterValue& value) {
   return std::visit([](const auto& plain) { return json(plain); }, value);
@@ -88,7 +90,33 @@ void check(const DataShape& shape, const DataDescription& data, const std::strin
   }
 }
 
-SavedModel from_json(const json& facts, const std::string& file) {
+/// The model that the facts describe, with random weights.
+/// @param latent the one whose latent space it reads, or nullptr
+std::shared_ptr<Model> built(const std::string& name, const DataShape& shape, const Hyperparameters& given,
+                             const SavedModel* latent) {
+  if (!latent) return make_model(name, shape, given);
+  const ModelSpec& spec = model_spec(name);
+  if (!spec.build_on_latent) {
+    throw FormatError({.problem = "reads counts, but is said to read a latent space", .field = "model " + name});
+  }
+  return spec.build_on_latent(latent->model, shape, complete_hyperparameters(spec, given), /*seed=*/0);
+}
+
+/// The model in folder "latent", where the facts say that there is one.
+std::shared_ptr<const SavedModel> latent_of(const json& facts, const DataDescription& data,
+                                            const std::string& folder) {
+  if (!facts.value(kOnLatent, false)) return nullptr;
+  auto latent = std::make_shared<SavedModel>(load_model(folder + kLatentFolder));
+  if (latent->data.gene_names != data.gene_names) {
+    throw FormatError({.problem = "was built for other genes than the classifier that reads it",
+                       .file = folder + kLatentFolder,
+                       .field = "gene_names"});
+  }
+  return latent;
+}
+
+SavedModel from_json(const json& facts, const std::string& folder) {
+  const std::string file = folder + kFactsFile;
   if (facts.at("format").get<std::string>() != kFormatName) {
     throw FormatError({.problem = "is not the description of a model", .file = file});
   }
@@ -112,7 +140,8 @@ SavedModel from_json(const json& facts, const std::string& file) {
   for (const auto& [name, value] : facts.at("training").items()) {
     saved.training.emplace_back(name, value.get<std::string>());
   }
-  saved.model = make_model(facts.at("model").get<std::string>(), shape, hyperparameters);
+  saved.latent = latent_of(facts, saved.data, folder);
+  saved.model = built(facts.at("model").get<std::string>(), shape, hyperparameters, saved.latent.get());
   return saved;
 }
 
@@ -133,6 +162,10 @@ std::string fingerprint_of_cells(const std::vector<std::string>& cell_names) {
 }
 
 void save_model(const SavedModel& saved, const std::string& folder) {
+  if (saved.latent) {
+    std::filesystem::create_directories(folder + kLatentFolder);
+    save_model(*saved.latent, folder + kLatentFolder);
+  }
   {
     AtomicFile weights(folder + kWeightsFile, Overwrite::replace);
     io::write_torch_archive(weights.temporary_path(), state_dict(*saved.model));
@@ -143,17 +176,18 @@ void save_model(const SavedModel& saved, const std::string& folder) {
   json training = json::object();
   for (const auto& [name, value] : saved.training) training[name] = value;
   const DataShape& shape = saved.model->shape();
-  const json facts = {{"format", kFormatName},
-                      {"format_version", kModelFormat},
-                      {"model", saved.model->name()},
-                      {"hyperparameters", hyperparameters},
-                      {"n_input", shape.n_input},
-                      {"n_batch", shape.n_batch},
-                      {"n_labels", shape.n_labels},
-                      {"training", training},
-                      {"software", {{"scvi_cpp", version()}, {"libtorch", TORCH_VERSION}}},
-                      {"weights_sha256", sha256_of_file(folder + kWeightsFile)},
-                      {"data", to_json(saved.data)}};
+  json facts = {{"format", kFormatName},
+                {"format_version", kModelFormat},
+                {"model", saved.model->name()},
+                {"hyperparameters", hyperparameters},
+                {"n_input", shape.n_input},
+                {"n_batch", shape.n_batch},
+                {"n_labels", shape.n_labels},
+                {"training", training},
+                {"software", {{"scvi_cpp", version()}, {"libtorch", TORCH_VERSION}}},
+                {"weights_sha256", sha256_of_file(folder + kWeightsFile)},
+                {"data", to_json(saved.data)}};
+  if (saved.latent) facts[kOnLatent] = true;
   // Names come from files that may not be UTF-8; what is not is replaced rather than refused.
   write_file_atomically(folder + kFactsFile, facts.dump(1, ' ', false, json::error_handler_t::replace) + "\n");
 }
@@ -178,7 +212,7 @@ SavedModel load_model(const std::string& folder) {
   }
   try {
     const json facts = json::parse(read_file(file));
-    SavedModel saved = from_json(facts, file);
+    SavedModel saved = from_json(facts, folder);
     if (facts.at("weights_sha256").get<std::string>() != sha256_of_file(folder + kWeightsFile)) {
       throw FormatError(
           {.problem = "is damaged: its checksum is not the one in model.json", .file = folder + kWeightsFile});

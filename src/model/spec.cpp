@@ -7,6 +7,7 @@
 #include "scvi/core/error.hpp"
 #include "scvi/core/text.hpp"
 #include "scvi/model/autozivae.hpp"
+#include "scvi/model/cell_classifier.hpp"
 #include "scvi/model/ldvae.hpp"
 #include "scvi/model/scanvi.hpp"
 #include "scvi/model/vae.hpp"
@@ -83,8 +84,8 @@ std::optional<Number> parse_number(const std::string& text) {
 }  // namespace
 
 const std::vector<ModelSpec>& model_specs() {
-  static const std::vector<ModelSpec> specs = {VAE::spec(), LDVAE::spec(), VAEC::spec(), SCANVI::spec(),
-                                               AutoZIVAE::spec()};
+  static const std::vector<ModelSpec> specs = {VAE::spec(),    LDVAE::spec(),     VAEC::spec(),
+                                               SCANVI::spec(), AutoZIVAE::spec(), CellClassifier::spec()};
   return specs;
 }
 

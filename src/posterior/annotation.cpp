@@ -27,13 +27,20 @@ Predictions known_predictions(const Posterior& posterior) {
 
 }  // namespace
 
+ToldLabels tell_labels(const Posterior& posterior) {
+  ToldLabels told{.labels = {}, .probabilities = posterior.get_label_probabilities()};
+  const std::int64_t n_labels = told.probabilities.n_columns;
+  for (std::int64_t i = 0; i < told.probabilities.n_cells; ++i) {
+    const auto first = told.probabilities.values.begin() + i * n_labels;
+    told.labels.push_back(std::max_element(first, first + n_labels) - first);
+  }
+  return told;
+}
+
 Predictions compute_predictions(const Posterior& posterior) {
-  const CellArray probabilities = posterior.get_label_probabilities();
-  Predictions predictions;
-  for (std::int64_t i = 0; i < probabilities.n_cells; ++i) {
-    const auto first = probabilities.values.begin() + i * probabilities.n_columns;
-    predictions.predicted.push_back(std::max_element(first, first + probabilities.n_columns) - first);
-    predictions.labels.push_back(posterior.gene_dataset().labels()[posterior.indices()[i]]);
+  Predictions predictions{.labels = {}, .predicted = tell_labels(posterior).labels};
+  for (const std::int64_t cell : posterior.indices()) {
+    predictions.labels.push_back(posterior.gene_dataset().labels()[cell]);
   }
   return predictions;
 }

@@ -35,38 +35,49 @@ std::vector<std::int64_t> latent_clusters(const Latent& latent, const Posterior&
   return find_clusters(points_of(latent.z), static_cast<std::int64_t>(count_distinct(latent.labels)), options);
 }
 
+bool has_latent_space(const Posterior& posterior) {
+  return posterior.model().hyperparameters().contains("n_latent");
+}
+
 std::string always_defined(const Posterior&) {
   return {};
 }
 
+std::string needs_latent(const Posterior& posterior) {
+  return has_latent_space(posterior) ? "" : "the model has no latent space";
+}
+
 std::string needs_normal_latent(const Posterior& posterior) {
+  if (!has_latent_space(posterior)) return needs_latent(posterior);
   const auto found = posterior.model().hyperparameters().find("latent_distribution");
   const bool ln = found != posterior.model().hyperparameters().end() && to_text(found->second) == "ln";
   return ln ? "it has no value for a logistic-normal latent space" : "";
 }
 
 std::string needs_two_batches(const Posterior& posterior) {
+  if (!has_latent_space(posterior)) return needs_latent(posterior);
   const auto n = count_distinct(chosen(posterior.gene_dataset().batch_indices(), posterior.indices()));
   if (n != 2) return "it compares two batches, and there are " + std::to_string(n);
   return {};
 }
 
 std::string needs_two_cells(const Posterior& posterior) {
-  return posterior.nb_cells() < 2 ? "it needs at least two cells" : "";
+  if (!has_latent_space(posterior)) return needs_latent(posterior);
+  return posterior.with_known_labels().nb_cells() < 2 ? "it needs at least two cells whose label is known" : "";
 }
 
 std::string needs_labels(const Posterior& posterior) {
-  const auto n = count_distinct(chosen(posterior.gene_dataset().labels(), posterior.indices()));
+  if (!has_latent_space(posterior)) return needs_latent(posterior);
+  const Posterior labelled = posterior.with_known_labels();
+  const auto n = count_distinct(chosen(labelled.gene_dataset().labels(), labelled.indices()));
   if (n < 2) return "it needs at least two labels (--labels-key), and there is " + std::to_string(n);
-  if (static_cast<std::int64_t>(n) >= posterior.nb_cells()) return "it needs more cells than labels";
+  if (static_cast<std::int64_t>(n) >= labelled.nb_cells()) return "it needs more cells than labels";
   return {};
 }
 
 std::string needs_told_labels(const Posterior& posterior) {
   if (!dynamic_cast<const LabelModel*>(&posterior.model())) return "the model tells no labels";
-  const auto labels = chosen(posterior.gene_dataset().labels(), posterior.indices());
-  const bool known = std::any_of(labels.begin(), labels.end(), [](std::int64_t label) { return label >= 0; });
-  return known ? "" : "it needs cells whose label is known";
+  return posterior.with_known_labels().nb_cells() > 0 ? "" : "it needs cells whose label is known";
 }
 
 std::string needs_corrupted_counts(const Posterior& posterior) {
@@ -76,7 +87,7 @@ std::string needs_corrupted_counts(const Posterior& posterior) {
 template <class Score>
 auto clustering_score(Score score) {
   return [score](const Posterior& posterior, const MetricOptions& options) {
-    const Latent latent = posterior.get_latent();
+    const Latent latent = posterior.with_known_labels().get_latent();
     return score(latent.labels, latent_clusters(latent, posterior, options.clustering));
   };
 }
@@ -91,7 +102,7 @@ std::vector<PosteriorMetric> make_metrics() {
        .help = "-log p(x | z, l), nats per cell",
        .compute_with = [](const Posterior& posterior,
                           const MetricOptions&) { return posterior.reconstruction_error(); },
-       .why_undefined = always_defined},
+       .why_undefined = needs_latent},
       {.name = "marginal_ll",
        .help = "negative marginal log-likelihood, nats per cell",
        .compute_with = [](const Posterior& posterior,
@@ -113,7 +124,7 @@ std::vector<PosteriorMetric> make_metrics() {
        .help = "share of the 30 nearest neighbours in the latent space that have the cell's label",
        .compute_with =
            [](const Posterior& posterior, const MetricOptions&) {
-             const Latent latent = posterior.get_latent();
+             const Latent latent = posterior.with_known_labels().get_latent();
              return knn_purity(points_of(latent.z), latent.labels);
            },
        .why_undefined = needs_two_cells},
@@ -122,7 +133,7 @@ std::vector<PosteriorMetric> make_metrics() {
        .help = "silhouette of the labels in the latent space",
        .compute_with =
            [](const Posterior& posterior, const MetricOptions&) {
-             const Latent latent = posterior.get_latent();
+             const Latent latent = posterior.with_known_labels().get_latent();
              return silhouette_score(points_of(latent.z), latent.labels);
            },
        .why_undefined = needs_labels},
@@ -184,7 +195,7 @@ const PosteriorMetric& posterior_metric(const std::string& name) {
 }
 
 ClusteringScores clustering_scores(const Posterior& posterior, const ClusteringScoresOptions& options) {
-  const Latent latent = posterior.get_latent();
+  const Latent latent = posterior.with_known_labels().get_latent();
   return clustering_scores(points_of(latent.z), latent.labels, options);
 }
 

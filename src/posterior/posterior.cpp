@@ -153,6 +153,18 @@ Posterior Posterior::uncorrupted() const {
   return other;
 }
 
+Posterior Posterior::with_known_labels() const {
+  Posterior other = *this;
+  std::erase_if(other.indices_, [&](std::int64_t cell) { return dataset_->labels()[cell] < 0; });
+  return other;
+}
+
+Posterior Posterior::with_hidden_labels() const {
+  Posterior other = *this;
+  other.options_.hide_labels = true;
+  return other;
+}
+
 std::unique_ptr<Noise> Posterior::noise(std::string_view purpose, std::int64_t minibatch, std::int64_t sample) const {
   minibatch += first_minibatch_;
   if (noise_factory_) return noise_factory_(purpose, minibatch, sample);
@@ -160,6 +172,11 @@ std::unique_ptr<Noise> Posterior::noise(std::string_view purpose, std::int64_t m
   if (sample > 0) full += "@" + std::to_string(sample);
   return std::make_unique<RandomNoise>(options_.seed, std::move(full),
                                        std::array{position_, static_cast<std::uint64_t>(minibatch)});
+}
+
+MiniBatch Posterior::as_seen(MiniBatch batch) const {
+  if (options_.hide_labels) batch.labels = at::full_like(batch.labels, kHiddenLabel);
+  return batch;
 }
 
 void Posterior::for_each_minibatch(std::string_view what, const UseMiniBatch& use) const {
@@ -183,7 +200,7 @@ void Posterior::for_each_stretch(std::string_view what, std::int64_t n_minibatch
       at::NoGradGuard no_grad;
       for (std::int64_t i = first + begin; i < first + end; ++i) {
         throw_if_interrupted();
-        use(i, i * options_.batch_size, minibatches.minibatch(i));
+        use(i, i * options_.batch_size, as_seen(minibatches.minibatch(i)));
         reporter.add(std::ssize(minibatches.cells(i)));
       }
     });

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "scvi/core/error.hpp"
-#include "scvi/core/logging.hpp"
 
 namespace scvi {
 namespace {
@@ -53,35 +52,6 @@ void check(const SemiSupervisedOptions& options, std::int64_t n_cells) {
   if (!(options.classification_ratio >= 0)) refuse("classification_ratio", "cannot be negative");
 }
 
-/// Says which labels there is nothing to learn of.
-void check_labelled(const std::vector<std::int64_t>& labelled, const GeneExpressionDataset& dataset,
-                    const Model& model) {
-  if (std::ssize(labelled) < kSmallestMinibatch) {
-    throw InputError({.problem = "holds " + std::to_string(labelled.size()) +
-                                 " cells with a label, but learning labels needs at least " +
-                                 std::to_string(kSmallestMinibatch),
-                      .field = "the training set",
-                      .remedy = "name the column of labels, give more labelled cells or a larger train size"});
-  }
-  std::vector<std::int64_t> n_cells(static_cast<std::size_t>(model.shape().n_labels));
-  for (const std::int64_t cell : labelled) {
-    const std::int64_t label = dataset.labels()[cell];
-    if (label >= std::ssize(n_cells)) {
-      throw InputError({.problem = "has label " + std::to_string(label) + ", but the model knows " +
-                                   std::to_string(n_cells.size()),
-                        .field = "the data set"});
-    }
-    ++n_cells[label];
-  }
-  for (std::int64_t label = 0; label < std::ssize(n_cells); ++label) {
-    if (n_cells[label] > 1) continue;
-    const auto& names = dataset.cell_types();
-    const std::string name = label < std::ssize(names) ? names[label] : std::to_string(label);
-    log_warning("label '" + name + "' has " + (n_cells[label] == 0 ? "no cell" : "one cell") +
-                " to learn from in the training set");
-  }
-}
-
 }  // namespace
 
 at::Tensor classification_loss(LabelModel& model, const MiniBatch& batch, Noise& noise, bool double_softmax) {
@@ -100,7 +70,7 @@ SemiSupervisedTrainer::SemiSupervisedTrainer(std::shared_ptr<Model> model,
       semi_supervised_(std::move(semi_supervised)) {
   check(semi_supervised_, dataset_->nb_cells());
   const LabelledCells cells = labelled_cells(*dataset_, split(), semi_supervised_);
-  check_labelled(cells.labelled, *dataset_, *model);
+  check_labelled_cells(cells.labelled, *dataset_, model->shape().n_labels);
   const auto posterior = [&](const std::vector<std::int64_t>& members, const char* name) {
     return std::make_unique<Posterior>(model, dataset_, members,
                                        PosteriorOptions{.batch_size = this->options().batch_size,

@@ -98,7 +98,7 @@ TEST_F(Annotate, RefusesASingleType) {
   one.add_column("type", std::vector<std::string>(100, "T"));
   write(one, folder_.path("one.h5ad"));
   expect_error(run(with({"train", "one.h5ad", "-o", "bad", "--model", "scanvi"}, kShort), in_),
-               {"scanvi", "there is one"});
+               {"one.h5ad", "'type'", "one label only, 'T'"});
 }
 
 }  // namespace

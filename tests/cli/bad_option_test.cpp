@@ -33,7 +33,7 @@ class BadOption : public ::testing::Test {
 
 TEST_F(BadOption, OfTheProgram) {
   expect_all({}, {{{"trian"}, {"'trian'", "did you mean 'train'?"}},
-                  {{"paint"}, {"'paint'", "info, convert, prepare", "train, embed, annotate, normalize"}},
+                  {{"paint"}, {"'paint'", "info, convert, prepare", "train, embed, annotate, classify"}},
                   {{"--verison"}, {"'--verison'", "did you mean '--version'?"}},
                   {{""}, {"knows no command ''"}}});
 }

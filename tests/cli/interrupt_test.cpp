@@ -71,6 +71,60 @@ TEST_F(Interrupted, ResumingWorksWithMetricsAndEarlyStopping) {
   EXPECT_EQ(bytes_of(folder_.path("parts/history.tsv")), bytes_of(folder_.path("whole/history.tsv")));
 }
 
+TEST_F(Interrupted, ModelsThatTellLabelsAreResumedBitForBitToo) {
+  SmallData data = small_data(400, 20);
+  std::vector<std::string> types;
+  for (std::size_t cell = 0; cell < 400; ++cell)
+    types.emplace_back(cell % 3 == 0 ? "" : cell % 4 < 2 ? "high" : "low");
+  data.add_column("type", types);
+  write(data, folder_.path("labels.h5ad"));
+  for (const std::string model : {"scanvi", "vaec", "classifier"}) {
+    SCOPED_TRACE(model);
+    const auto train_to = [&](const std::string& output) {
+      std::vector<std::string> words = {"train",      "labels.h5ad", "--labels-key", "type",     "--model",
+                                        model,        "-o",          output,         "--epochs", "60",
+                                        "--n-hidden", "32",          "--no-progress"};
+      // Long enough to be caught at work.
+      if (model == "classifier") words[9] = "600";
+      return words;
+    };
+    run_ok(train_to(model), in_);
+    interrupt_training(train_to(model + "-parts"), model + "-parts", "training " + model);
+    run_ok({"train", "labels.h5ad", "-o", model + "-parts", "--resume"}, in_);
+    EXPECT_EQ(weights(model + "-parts"), weights(model));
+    EXPECT_EQ(bytes_of(folder_.path(model + "-parts/history.tsv")), bytes_of(folder_.path(model + "/history.tsv")));
+  }
+}
+
+TEST_F(Interrupted, AClassifierOfALatentSpaceIsResumedOnTheSameOne) {
+  run_ok(train("vae", {"--epochs", "2"}), in_);
+  const auto train_to = [&](const std::string& output) {
+    return std::vector<std::string>{"train",       "a.h5ad", "--labels-key", "batch",    "--model",
+                                    "classifier",  "-o",     output,         "--epochs", "1000",
+                                    "--on-latent", "vae",    "--no-progress"};
+  };
+  run_ok(train_to("whole"), in_);
+  interrupt_training(train_to("parts"), "parts", "training classifier");
+  const std::vector<std::string> resume = {"train", "a.h5ad", "-o", "parts", "--resume"};
+  fs::rename(folder_.path("vae"), folder_.path("first"));
+  run_ok(train("vae", {"--epochs", "3"}), in_);
+  expect_error(run(resume, in_), {"checkpoint", "latent space"});
+  fs::remove_all(folder_.path("vae"));
+  fs::rename(folder_.path("first"), folder_.path("vae"));
+  run_ok(resume, in_);
+  EXPECT_EQ(weights("parts"), weights("whole"));
+  EXPECT_EQ(listing(folder_.path("parts")), listing(folder_.path("whole")));
+}
+
+TEST_F(Interrupted, ClassifyingLeavesNothingBehind) {
+  const Untouched untouched(folder_.path());
+  RunOptions options = in_;
+  options.signal_when = [](const std::string& err) { return holds(err, "training classifier"); };
+  const auto outcome =
+      run({"classify", "a.h5ad", "-o", "out.h5ad", "--labels-key", "batch", "--epochs", "100000"}, options);
+  EXPECT_EQ(outcome.status, 130) << outcome.err;
+}
+
 TEST_F(Interrupted, TheSeedDecidesAndTheThreadsDoNot) {
   run_ok(train("one", {"--threads", "1", "--seed", "4", "--epochs", "5"}), in_);
   run_ok(train("two", {"--threads", "2", "--seed", "4", "--epochs", "5"}), in_);

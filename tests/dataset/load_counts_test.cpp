@@ -94,6 +94,14 @@ TEST_F(LoadCounts, HidesTheLabelsOfCellsThatHaveNoneOrTheTypeThatMeansNone) {
   EXPECT_EQ(dataset.cell_types(), Names{"T"});
 }
 
+TEST_F(LoadCounts, TakesEmptyTextForNoType) {
+  file_.obs.columns[1].values = Names{"T", "unknown", ""};
+  file_.obs.columns[1].missing = {};
+  const auto dataset = load({.labels_key = "type", .hidden_label = "unknown", .drop_empty_cells = false});
+  EXPECT_EQ(dataset.labels(), (Numbers{0, -1, -1}));
+  EXPECT_EQ(dataset.cell_types(), Names{"T"});
+}
+
 TEST_F(LoadCounts, TakesNoTypeForNoneUnlessToldSo) {
   const auto dataset = load({.labels_key = "type", .hidden_label = "", .drop_empty_cells = false});
   EXPECT_EQ(dataset.labels(), (Numbers{1, 0, 0}));

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <set>
 
 #include "scvi/core/error.hpp"
@@ -75,6 +76,44 @@ TEST(SplitSize, IsAShareOrANumber) {
   EXPECT_EQ(std::get<std::int64_t>(parse_split_size("400", "--train-size")), 400);
   EXPECT_THROW(parse_split_size("most", "--train-size"), InputError);
   EXPECT_THROW(parse_split_size("", "--train-size"), InputError);
+}
+
+std::map<std::int64_t, std::int64_t> count_labels(const std::vector<std::int64_t>& cells,
+                                                  const std::vector<std::int64_t>& labels) {
+  std::map<std::int64_t, std::int64_t> counts;
+  for (const std::int64_t cell : cells) ++counts[labels[cell]];
+  return counts;
+}
+
+TEST(SplitByLabel, HoldsTheSameShareOfEachLabelOutAndLeavesHiddenOnesAlone) {
+  std::vector<std::int64_t> labels;
+  for (int i = 0; i < 100; ++i) labels.push_back(0);
+  for (int i = 0; i < 10; ++i) labels.push_back(1);
+  for (int i = 0; i < 50; ++i) labels.push_back(-1);
+  const Split split = split_by_label(labels, sizes(0.8));
+  EXPECT_EQ(count_labels(split.train, labels), (std::map<std::int64_t, std::int64_t>{{0, 80}, {1, 8}}));
+  EXPECT_EQ(count_labels(split.test, labels), (std::map<std::int64_t, std::int64_t>{{0, 20}, {1, 2}}));
+  EXPECT_TRUE(split.validation.empty());
+  std::set<std::int64_t> cells(split.train.begin(), split.train.end());
+  cells.insert(split.test.begin(), split.test.end());
+  EXPECT_EQ(cells.size(), 110U);
+  const Split three = split_by_label(labels, sizes(0.6, SplitSize(0.2)));
+  EXPECT_EQ(count_labels(three.validation, labels), (std::map<std::int64_t, std::int64_t>{{0, 20}, {1, 2}}));
+  EXPECT_EQ(split_by_label(labels, sizes(std::int64_t{55})).train.size(), 55U);
+}
+
+TEST(SplitByLabel, LetsALabelWithOneCellTrain) {
+  std::vector<std::int64_t> labels(20, 0);
+  labels[3] = 1;
+  for (std::uint32_t seed = 0; seed < 20; ++seed) {
+    const Split split = split_by_label(labels, {.train_size = 0.5, .test_size = {}, .seed = seed});
+    EXPECT_EQ(count_labels(split.train, labels)[1], 1);
+    EXPECT_EQ(count_labels(split.test, labels)[1], 0);
+  }
+}
+
+TEST(SplitByLabel, NeedsALabel) {
+  EXPECT_THROW(split_by_label(std::vector<std::int64_t>{-1, -1}, {}), InputError);
 }
 
 }  // namespace

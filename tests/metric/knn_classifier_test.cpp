@@ -52,6 +52,23 @@ TEST(KnnClassify, LetsEqualPointsVoteAlone) {
             Labels{6});
 }
 
+TEST(KnnVotes, AreSharesOfTheLabelsThatOccur) {
+  const Values places = {0, 1, 2, 10};
+  const Labels labels = {7, 7, -2, 5};
+  const NeighborVotes votes = knn_votes({line(places), labels}, line({0.5, 9}), {.k = 3});
+  EXPECT_EQ(votes.classes, (Labels{-2, 5, 7}));
+  ASSERT_EQ(votes.shares.size(), 6U);
+  const Values expected = {1.0 / 3, 0, 2.0 / 3, 1.0 / 3, 1.0 / 3, 1.0 / 3};
+  for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_DOUBLE_EQ(votes.shares[i], expected[i]) << i;
+  const NeighborVotes by_distance =
+      knn_votes({line(places), labels}, line({0.5, 9}), {.k = 3, .weights = NeighborWeights::distance});
+  for (std::size_t i = 0; i < 2; ++i) {
+    double sum = 0;
+    for (std::size_t j = 0; j < 3; ++j) sum += by_distance.shares[3 * i + j];
+    EXPECT_DOUBLE_EQ(sum, 1);
+  }
+}
+
 TEST(KnnClassify, DoesNotDependOnThreads) {
   const auto by = [](int n) {
     const testing::WithThreads threads(n);

@@ -2,9 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "labelled_batch.hpp"
 #include "scvi/core/error.hpp"
+#include "scvi/model/saved_model.hpp"
 #include "scvi/model/vae.hpp"
+#include "scvi/model/vaec.hpp"
+#include "testing.hpp"
 
 namespace scvi {
 namespace {
@@ -58,6 +63,7 @@ TEST(CellClassifier, ReadsTheLatentMeanOfAnotherModelAndNeverTrainsThat) {
 
 TEST(CellClassifier, ReadsCountsOrTheirLogarithms) {
   CellClassifierOptions options = on_counts();
+  options.log_variational = false;
   CellClassifier plain(options, 1);
   options.log_variational = true;
   CellClassifier logged(options, 1);
@@ -83,6 +89,95 @@ TEST(CellClassifier, RefusesWhatItHasNotAndWhatCannotWork) {
   options = on_counts();
   options.classifier.n_labels = 1;
   EXPECT_THROW(CellClassifier{options}, InputError);
+}
+
+SavedModel saved_classifier(const CellClassifierOptions& options) {
+  SavedModel saved;
+  saved.model = std::make_shared<CellClassifier>(options, 3);
+  for (int gene = 0; gene < 12; ++gene) saved.data.gene_names.push_back("gene" + std::to_string(gene));
+  saved.data.label_names = {"B", "NK", "T"};
+  if (options.sampling_model) {
+    auto latent = std::make_shared<SavedModel>();
+    latent->model = options.sampling_model;
+    latent->data.gene_names = saved.data.gene_names;
+    latent->data.batch_names = {"x", "y"};
+    saved.latent = latent;
+  }
+  return saved;
+}
+
+class SavedClassifier : public ::testing::Test {
+ protected:
+  at::Tensor told(Model& model) const {
+    SteadyNoise noise;
+    return dynamic_cast<LabelModel&>(model).classify(labelled_batch({0, 2, 1, 1}), noise);
+  }
+  testing::TemporaryDirectory folder_;
+};
+
+TEST_F(SavedClassifier, ComesBackAsItWas) {
+  const SavedModel saved = saved_classifier(on_counts());
+  save_model(saved, folder_.path());
+  const SavedModel loaded = load_model(folder_.path());
+  EXPECT_EQ(loaded.model->hyperparameters(), saved.model->hyperparameters());
+  EXPECT_EQ(loaded.latent, nullptr);
+  saved.model->eval();
+  EXPECT_TRUE(at::equal(told(*loaded.model), told(*saved.model)));
+}
+
+TEST_F(SavedClassifier, BringsTheModelAlongThatItReads) {
+  for (const bool with_library : {false, true}) {
+    const SavedModel saved = saved_classifier(on_latent(with_library));
+    const testing::TemporaryDirectory folder;
+    save_model(saved, folder.path());
+    const SavedModel loaded = load_model(folder.path());
+    ASSERT_NE(loaded.latent, nullptr);
+    EXPECT_EQ(loaded.latent->model->name(), "vae");
+    EXPECT_EQ(loaded.latent->data.batch_names, (std::vector<std::string>{"x", "y"}));
+    saved.model->eval();
+    EXPECT_TRUE(at::equal(told(*loaded.model), told(*saved.model)));
+    // The weights are those of a classifier alone, and the other model is one by itself.
+    for (const auto& item : named_state(*loaded.model)) EXPECT_TRUE(item.first.starts_with("classifier."));
+    EXPECT_EQ(load_model(folder.path("latent")).model->hyperparameters(), saved.latent->model->hyperparameters());
+  }
+}
+
+TEST_F(SavedClassifier, RefusesAModelToReadThatIsMissingOrDoesNotFit) {
+  save_model(saved_classifier(on_latent(true)), folder_.path());
+  const testing::TemporaryDirectory without;
+  std::filesystem::copy(folder_.path(), without.path(), std::filesystem::copy_options::recursive);
+  std::filesystem::remove_all(without.path("latent"));
+  EXPECT_THROW(load_model(without.path()), InputError);
+  // One that is a classifier itself.
+  std::filesystem::create_directory(without.path("latent"));
+  save_model(saved_classifier(on_counts()), without.path("latent"));
+  EXPECT_THROW(load_model(without.path()), InputError);
+  // One of other genes.
+  SavedModel other = *saved_classifier(on_latent(true)).latent;
+  other.data.gene_names.back() = "other";
+  save_model(other, folder_.path("latent"));
+  EXPECT_THROW(load_model(folder_.path()), FormatError);
+}
+
+TEST(CellClassifier, NeverLearnsTheLabelFromTheModelThatItReads) {
+  CellClassifierOptions options = on_counts();
+  options.sampling_model = std::make_shared<VAEC>(
+      VaecOptions{.vae = {.n_input = 12, .n_batch = 2, .n_labels = 3, .n_hidden = 8, .n_latent = 4}});
+  CellClassifier model(options, 1);
+  model.eval();
+  SteadyNoise noise;
+  EXPECT_TRUE(at::equal(model.classify(labelled_batch({0, 2, 1}), noise),
+                        model.classify(labelled_batch({1, 0, kHiddenLabel}), noise)));
+}
+
+TEST(CellClassifier, IsRegistered) {
+  const ModelSpec& spec = model_spec("classifier");
+  EXPECT_EQ(spec.reference_name, "Classifier");
+  EXPECT_TRUE(spec.tells_labels && !spec.is_generative && spec.build_on_latent);
+  const auto model = make_model("classifier", {.n_input = 12, .n_batch = 0, .n_labels = 3});
+  EXPECT_EQ(model->hyperparameters(), complete_hyperparameters(spec, {}));
+  EXPECT_THROW(make_model("classifier", {.n_input = 12, .n_batch = 0, .n_labels = 3}, {{"sampling_zl", true}}),
+               InputError);
 }
 
 }  // namespace

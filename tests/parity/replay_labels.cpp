@@ -54,6 +54,7 @@ std::shared_ptr<CellClassifier> classifier_of(const GoldenCase& golden) {
   options.classifier.dropout_rate = own.at("dropout_rate").get<double>();
   options.classifier.logits = own.at("logits").get<bool>();
   options.n_genes = golden.tensor("inputs/x").size(1);
+  options.log_variational = false;
   if (all.contains("sampling_model")) {
     const auto& below = all.at("sampling_model");
     options.sampling_model = make_model("VAE", {.n_input = options.n_genes},

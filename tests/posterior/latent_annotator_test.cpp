@@ -2,9 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <functional>
+
 #include "posterior/example.hpp"
 #include "scvi/core/error.hpp"
 #include "scvi/metric/baseline_accuracy.hpp"
+#include "scvi/posterior/metrics.hpp"
 #include "with_threads.hpp"
 
 namespace scvi {
@@ -85,6 +89,79 @@ TEST(LatentAnnotator, SaysWhyItCannotLearn) {
   EXPECT_THROW(LatentAnnotator(Kind::svm, cells.posterior().with_indices(of_one)), InputError);
   EXPECT_THROW(LatentAnnotator(Kind::svm, cells.posterior()).accuracy(cells.posterior().with_indices({})),
                InputError);
+}
+
+/// The same cells, with the labels of those at odd positions hidden, or another for all.
+Example with_labels(const Example& cells, const std::function<std::int64_t(std::int64_t)>& label_of) {
+  auto dataset = std::make_shared<GeneExpressionDataset>(*cells.dataset);
+  std::vector<std::int64_t> labels;
+  for (std::int64_t cell = 0; cell < dataset->nb_cells(); ++cell) labels.push_back(label_of(cell));
+  dataset->initialize_cell_attribute({.name = "labels", .values = std::move(labels), .missing = {}}, true);
+  Example result = cells;
+  result.dataset = dataset;
+  return result;
+}
+
+TEST(LatentAnnotator, LeavesCellsWithoutALabelOut) {
+  const Example cells = example();
+  const auto& labels = cells.dataset->labels();
+  const Example partly = with_labels(cells, [&](std::int64_t cell) { return cell % 2 == 0 ? labels[cell] : -1; });
+  const Posterior known = every_second(cells, 0), hidden = every_second(cells, 1);
+  const Posterior all = partly.posterior({.seed = 5});
+  for (const BaselineAnnotator& annotator : baseline_annotators()) {
+    const LatentAnnotator learned(annotator.kind, all);
+    EXPECT_EQ(learned.predict(hidden), LatentAnnotator(annotator.kind, known).predict(hidden)) << annotator.name;
+    EXPECT_EQ(learned.accuracy(all).unweighted, learned.accuracy(known).unweighted);
+    EXPECT_THROW(learned.accuracy(all.with_indices({1, 3, 5})), InputError);
+  }
+  EXPECT_NE(LatentAnnotator::why_impossible(Kind::svm, all.with_indices({1, 3, 5, 7, 9, 11})), "");
+  EXPECT_EQ(nn_latentspace(all, all), nn_latentspace(known, known));
+}
+
+TEST(LatentAnnotator, TellsSharesOfTheLabels) {
+  const Example cells = example();
+  const Posterior train = every_second(cells, 0), test = every_second(cells, 1);
+  for (const Kind kind : {Kind::nearest_neighbors, Kind::random_forest}) {
+    const ToldLabels told = LatentAnnotator(kind, train).tell(test);
+    ASSERT_EQ(told.probabilities.n_cells, 150);
+    ASSERT_EQ(told.probabilities.n_columns, 3);
+    for (std::size_t i = 0; i < 150; ++i) {
+      const float* row = &told.probabilities.values[3 * i];
+      EXPECT_NEAR(row[0] + row[1] + row[2], 1, 1e-6);
+      EXPECT_EQ(*std::max_element(row, row + 3), row[told.labels[i]]);
+    }
+  }
+  EXPECT_TRUE(LatentAnnotator(Kind::svm, train).tell(test).probabilities.values.empty());
+}
+
+TEST(LatentAnnotator, ReadsTheLibrarySizeIfAsked) {
+  const Example cells = example();
+  const Posterior train = every_second(cells, 0), test = every_second(cells, 1);
+  const Latent latent = train.get_latent();
+  const CellArray library = train.get_library();
+  // As one more dimension.
+  std::vector<float> joined;
+  for (std::int64_t i = 0; i < latent.z.n_cells; ++i) {
+    joined.insert(joined.end(), latent.z.values.begin() + 3 * i, latent.z.values.begin() + 3 * (i + 1));
+    joined.push_back(library.values[i]);
+  }
+  const Points points{std::span<const float>(joined), latent.z.n_cells, 4};
+  EXPECT_EQ(LatentAnnotator(Kind::nearest_neighbors, train, true).predict(train),
+            knn_classify({points, latent.labels}, points));
+}
+
+TEST(PosteriorMetrics, LeaveCellsWithoutALabelOut) {
+  const Example cells = example();
+  const auto& labels = cells.dataset->labels();
+  const Example partly = with_labels(cells, [&](std::int64_t cell) { return cell % 2 == 0 ? labels[cell] : -1; });
+  const Posterior all = partly.posterior({.seed = 5}), known = every_second(cells, 0);
+  for (const std::string name : {"ari", "nmi", "uca", "silhouette", "knn_purity"}) {
+    EXPECT_EQ(posterior_metric(name).compute(all), posterior_metric(name).compute(known)) << name;
+    EXPECT_NE(posterior_metric(name).why_undefined(all.with_indices({1, 3, 5, 7})), "") << name;
+  }
+  EXPECT_EQ(clustering_scores(all).ari, clustering_scores(known).ari);
+  const Example none = with_labels(cells, [](std::int64_t) { return -1; });
+  EXPECT_NE(posterior_metric("ari").why_undefined(none.posterior()), "");
 }
 
 }  // namespace

@@ -86,6 +86,20 @@ TEST(SemiSupervisedTrainer, LearnsFromEpochsOfTheClassifierAloneToo) {
   EXPECT_GT(annotation_accuracy(trainer.unlabelled_set()).unweighted, 0.9);
 }
 
+TEST(SemiSupervisedTrainer, LearnsVaecWithTheClassifierAloneOnceItHasTakenEnoughSteps) {
+  const auto dataset = labelled_clusters();
+  const auto accuracy_after = [&](std::int64_t n_epochs, std::int64_t n_epochs_classifier) {
+    SemiSupervisedOptions options = labelled(8);
+    options.n_epochs_classifier = n_epochs_classifier;
+    AlternateSemiSupervisedTrainer trainer(vaec(*dataset), dataset, all_cells_train(), warmup(), options);
+    trainer.train({.n_epochs = n_epochs, .lr = 5e-3});
+    return annotation_accuracy(trainer.unlabelled_set()).unweighted;
+  };
+  // 24 labelled cells are one step an epoch.
+  EXPECT_GT(accuracy_after(12, 20), 0.9);
+  EXPECT_GT(accuracy_after(60, 1), 0.9);
+}
+
 TEST(SemiSupervisedTrainer, NeverReadsAHiddenLabel) {
   const auto dataset = labelled_clusters(30);
   SemiSupervisedOptions semi_supervised;

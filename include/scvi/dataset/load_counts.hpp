@@ -20,7 +20,7 @@ struct LoadOptions {
   std::string batch_key{};      ///< obs column with the batch of each cell; empty: one batch
   std::string labels_key{};     ///< obs column with the cell type of each cell; empty: no labels
   std::string missing_label{};  ///< cell type given to cells that have none; empty: such a cell is an error
-  /// This cell type, and none, mean that the label of a cell is not known: it becomes -1, and no category.
+  /// This cell type, and none or empty text, mean that a cell's label is not known: it becomes -1, and no category.
   std::optional<std::string> hidden_label{};
   /// Genes to load, in this order (those of a trained model, for instance); empty: all.
   std::vector<std::string> genes{};

@@ -30,6 +30,12 @@ struct Split {
 /// the first n_test cells test, the next n_train train. @throws InputError when the sizes cannot be met
 Split train_test_validation_split(std::int64_t n_cells, const SplitOptions& options);
 
+/// A split of the cells that have a label, with the same shares of each label: of so many cells the first of a
+/// permutation, their number rounded up, train, so that a label with one cell is learned; the next, rounded down,
+/// test. Cells with a negative label are in no set.
+/// @throws InputError when the sizes cannot be met by the cells that have a label
+Split split_by_label(std::span<const std::int64_t> labels, const SplitOptions& options);
+
 /// The split that a column of the data spells out, one of "train", "test", "validation" per cell.
 /// @param key name of the column, for messages
 /// @throws InputError for any other value or when no cell trains

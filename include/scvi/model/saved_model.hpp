@@ -33,6 +33,8 @@ struct SavedModel {
   std::shared_ptr<Model> model;
   DataDescription data;
   TrainingDescription training;
+  /// Of a classifier that reads the latent space of another model: that model. It is saved whole in folder "latent".
+  std::shared_ptr<const SavedModel> latent = {};
 };
 
 /// A number that changes with the names or the order of the cells, as 16 hexadecimal digits.

@@ -44,8 +44,13 @@ struct ModelSpec {
   std::string summary = {};
   std::vector<Hyperparameter> hyperparameters = {};
   bool tells_labels = false;  ///< it is a LabelModel, trained with the labels of some cells
+  bool is_generative = true;  ///< it has a latent space and decodes counts; a plain classifier has neither
   /// Builds one. @param hyperparameters complete and checked
   std::function<std::shared_ptr<Model>(const DataShape&, const Hyperparameters&, std::uint64_t seed)> build = {};
+  /// Builds one that reads the latent space of another model instead of counts; empty where it always reads counts.
+  std::function<std::shared_ptr<Model>(const std::shared_ptr<Model>& read, const DataShape&, const Hyperparameters&,
+                                       std::uint64_t seed)>
+      build_on_latent = {};
 };
 
 /// The specifications of all models, in the order in which they are documented.

@@ -11,6 +11,15 @@ namespace scvi {
 // What scVI's AnnotationPosterior says of the labels that a model tells (VAEC, SCANVI, CellClassifier). All throw
 // InputError for a model that tells no labels, as Posterior::get_label_probabilities() does.
 
+/// What is told of the labels of cells, in the order of the posterior's indices.
+struct ToldLabels {
+  std::vector<std::int64_t> labels;  ///< the most probable of each cell; the first of several
+  CellArray probabilities;           ///< (cells, n_labels) of each label; empty where none are told
+};
+
+/// What the model tells.
+ToldLabels tell_labels(const Posterior& posterior);
+
 /// The labels of cells and what the model takes them for, in the order of the posterior's indices.
 struct Predictions {
   std::vector<std::int64_t> labels;     ///< those of the data set; negative where hidden

@@ -7,6 +7,7 @@
 
 #include "scvi/metric/accuracy.hpp"
 #include "scvi/metric/points.hpp"
+#include "scvi/posterior/annotation.hpp"
 #include "scvi/posterior/posterior.hpp"
 
 namespace scvi {
@@ -25,28 +26,34 @@ struct BaselineAnnotator {
 
 const std::vector<BaselineAnnotator>& baseline_annotators();
 
-/// Learns to tell the labels of cells from their latent mean. It makes no difference how the model was trained.
+/// Learns to tell the labels of cells from their latent mean. It makes no difference how the model was trained; no
+/// label is shown to it. Cells whose label is hidden (negative) teach nothing and are not counted.
 class LatentAnnotator {
  public:
   /// Why this kind cannot learn from these cells; "" where it can.
   static std::string why_impossible(BaselineAnnotator::Kind kind, const Posterior& train);
 
-  /// @param train the cells to learn from, all of which have labels. Draws come from its seed.
+  /// @param train the cells to learn from. Draws come from its seed.
+  /// @param with_library learn from the mean log library size, too, as one more dimension
   /// @throws InputError where why_impossible() has an answer; Interrupted
-  LatentAnnotator(BaselineAnnotator::Kind kind, const Posterior& train);
+  LatentAnnotator(BaselineAnnotator::Kind kind, const Posterior& train, bool with_library = false);
 
+  /// The probability of a label is its share: of the votes of the neighbours, or in the leaves of the trees. A
+  /// support vector machine tells none.
+  ToldLabels tell(const Posterior& cells) const;
   /// The label of each cell, in the order of its indices.
-  std::vector<std::int64_t> predict(const Posterior& cells) const;
+  std::vector<std::int64_t> predict(const Posterior& cells) const { return tell(cells).labels; }
   /// How often these agree with the labels of the data set. Of the cells that it learned from, it flatters.
-  /// @throws InputError without cells
+  /// @throws InputError when no cell has a label
   Accuracy accuracy(const Posterior& cells) const;
 
  private:
-  std::function<std::vector<std::int64_t>(const Points&)> predict_;
+  bool with_library_;
+  std::function<ToldLabels(const Points&)> tell_;
 };
 
 /// Share of the cells whose label is that of most of their 5 nearest neighbours among the train cells, in the latent
-/// space: scVI's AnnotationPosterior.nn_latentspace.
+/// space: scVI's AnnotationPosterior.nn_latentspace. Cells without a label are left out.
 /// @throws InputError for fewer than 5 train cells, or no test cells
 double nn_latentspace(const Posterior& train, const Posterior& test);
 

@@ -31,15 +31,16 @@ struct PosteriorMetric {
 };
 
 /// All metrics: elbo, reconstruction_error, marginal_ll, entropy_batch_mixing, knn_purity, silhouette (of the
-/// labels), nmi, ari, uca (the last three: of labels and as many clusters; all of the latent mean),
+/// labels), nmi, ari, uca (the last three: of labels and as many clusters; all of the latent mean), accuracy,
 /// imputation_median_score and imputation_mean_score (of ImputationBenchmark; the data set must have corrupted
-/// counts).
+/// counts). Scores of labels leave out the cells whose label is hidden.
 const std::vector<PosteriorMetric>& posterior_metrics();
 
 /// @throws InputError for an unknown name, with the nearest
 const PosteriorMetric& posterior_metric(const std::string& name);
 
-/// The four scores at once and the clusters, of the latent mean: scVI's Posterior.clustering_scores.
+/// The four scores at once and the clusters, of the latent mean of the cells that have a label: scVI's
+/// Posterior.clustering_scores.
 /// @throws InputError unless there are at least 2 labels and fewer labels than cells
 ClusteringScores clustering_scores(const Posterior& posterior, const ClusteringScoresOptions& options = {});
 

@@ -32,7 +32,10 @@ struct PosteriorOptions {
   std::int64_t batch_size = 128;
   std::uint64_t seed = 0;
   bool corrupted = false;  ///< look at the corrupted counts
-  std::string name = {};   ///< sets the draws of this posterior apart from those of others: "test_set"
+  /// Hide the labels of all cells from the model. One that reads them otherwise does for the cells that have any: the
+  /// latent mean of VAEC is that of a cell with its label.
+  bool hide_labels = false;
+  std::string name = {};  ///< sets the draws of this posterior apart from those of others: "test_set"
 };
 
 /// The observed counts of some cells, (cells, genes), with their labels.
@@ -70,6 +73,10 @@ class Posterior {
   /// The one that reads the corrupted counts. @throws InputError when the data set has none
   Posterior corrupted() const;
   Posterior uncorrupted() const;
+  /// The one with those of its cells that have a label; scores of labels are about these.
+  Posterior with_known_labels() const;
+  /// The one whose model sees no label (PosteriorOptions::hide_labels).
+  Posterior with_hidden_labels() const;
 
   const std::vector<std::int64_t>& indices() const { return indices_; }
   std::int64_t nb_cells() const { return std::ssize(indices_); }
@@ -144,6 +151,8 @@ class Posterior {
   void set_noise(NoiseFactory factory) { noise_factory_ = std::move(factory); }
 
  private:
+  /// The minibatch with hidden labels hidden.
+  MiniBatch as_seen(MiniBatch batch) const;
   /// Calls on minibatches: number of the minibatch, first cell's place in indices, minibatch.
   using UseMiniBatch = std::function<void(std::int64_t, std::int64_t, const MiniBatch&)>;
   /// Rows of a result: of a minibatch with its number.

@@ -9,9 +9,11 @@
 namespace scvi {
 
 /// Trains a CellClassifier on the labels of the training cells, on counts or on the latent space of another model.
-/// Every cell of the training set should have a label; those with a hidden one teach nothing.
+/// Every cell of the training set should have a label (split_by_label()); those with a hidden one teach nothing.
 class ClassifierTrainer : public Trainer {
  public:
+  /// Warns of labels with less than two training cells.
+  /// @throws InputError as Trainer, and for fewer than three training cells with a label
   /// @param reference_0_6_3 take the softmax of probabilities once more before the cross-entropy, as scVI 0.6.3 does
   ///        unless the classifier gives logits
   ClassifierTrainer(std::shared_ptr<CellClassifier> model, std::shared_ptr<const GeneExpressionDataset> dataset,
@@ -20,6 +22,7 @@ class ClassifierTrainer : public Trainer {
  protected:
   at::Tensor loss(const MiniBatch& batch, Noise& noise) override;
   std::string kind() const override { return "ClassifierTrainer"; }
+  std::string fingerprint() const override;
 
  private:
   std::shared_ptr<CellClassifier> classifier_;

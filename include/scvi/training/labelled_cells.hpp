@@ -4,6 +4,8 @@
 #include <span>
 #include <vector>
 
+#include "scvi/dataset/gene_expression_dataset.hpp"
+
 namespace scvi {
 
 /// Cells whose labels a trainer may see, and the others; positions in the data set.
@@ -20,5 +22,12 @@ struct LabelledCells {
 /// @throws InputError when n_per_class is below 1
 LabelledCells choose_labelled_cells(std::span<const std::int64_t> labels, std::int64_t n_per_class,
                                     std::uint32_t seed);
+
+/// Warns of every label that has no cell, or one, to learn from.
+/// @param labelled positions in the data set of the training cells whose label may be seen
+/// @param n_labels that the model knows
+/// @throws InputError for fewer than kSmallestMinibatch of them, and for a label that the model does not know
+void check_labelled_cells(std::span<const std::int64_t> labelled, const GeneExpressionDataset& dataset,
+                          std::int64_t n_labels);
 
 }  // namespace scvi

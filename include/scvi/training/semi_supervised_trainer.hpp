@@ -89,7 +89,9 @@ class JointSemiSupervisedTrainer : public SemiSupervisedTrainer {
   std::string kind() const override { return "JointSemiSupervisedTrainer"; }
 };
 
-/// SemiSupervisedTrainer that leaves the classification loss to the epochs of the classifier alone.
+/// SemiSupervisedTrainer that leaves the classification loss to the epochs of the classifier alone. Such an epoch
+/// takes as many steps as the labelled cells fill minibatches: where that is one, a short training ends before the
+/// classifier has learned anything, unless n_epochs_classifier is raised.
 class AlternateSemiSupervisedTrainer : public SemiSupervisedTrainer {
  public:
   using SemiSupervisedTrainer::SemiSupervisedTrainer;
