@@ -64,7 +64,8 @@ int loadings(const Arguments& arguments) {
   CLI::App app(
       "Writes what each factor of a trained LDVAE means: its loading for every gene. A step along the factor adds it "
       "to\n"
-      "the log frequency of the gene, before all frequencies are brought to the sum of 1.",
+      "the log frequency of the gene, before all frequencies are brought to the sum of 1. `scvi plot loadings` draws "
+      "them.",
       "loadings");
   app.add_option("RUN", options.run, "the folder that `scvi train --model ldvae` wrote")
       ->required()

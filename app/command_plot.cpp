@@ -9,9 +9,11 @@
 #include "scvi/report/cell_map_figure.hpp"
 #include "scvi/report/expression_figures.hpp"
 #include "scvi/report/expression_source.hpp"
+#include "scvi/report/loadings_figure.hpp"
 #include "scvi/report/save_figure.hpp"
 #include "scvi/report/training_curves.hpp"
 #include "scvi/report/volcano.hpp"
+#include "scvi/report/zero_inflation_figure.hpp"
 
 namespace scvi::app {
 namespace {
@@ -44,7 +46,7 @@ void add_figure_options(CLI::App& app, FigureOptions& options, bool has_panels) 
       ->check(number(10, 1200))
       ->capture_default_str();
   if (has_panels) {
-    app.add_option("--panels-per-row", options.columns, "panels side by side (0: up to three)")
+    app.add_option("--panels-per-row", options.columns, "panels side by side (0: as many as look well)")
         ->check(whole_number(0, 100))
         ->capture_default_str();
   }
@@ -118,7 +120,7 @@ int plot_curves(const Arguments& arguments) {
 
 struct MapCommand {
   std::string data;
-  std::string axes = "1,2";
+  std::vector<std::string> axes = {"1,2"};
   bool no_legend = false;
   report::CellMapSource source;
   ValueOptions values;
@@ -129,11 +131,13 @@ struct MapCommand {
 void add_map_options(CLI::App& app, MapCommand& command) {
   app.add_option("DATA", command.data, "the .h5ad file")->required()->check(not_empty());
   app.add_option("--color", command.source.colors,
-                 "obs column, or gene where there is no such column; again for more panels")
+                 "obs column, a column of a space in obsm (X_scVI:1), or else a gene; again for more panels")
       ->allow_extra_args(false)
       ->check(not_empty());
   app.add_option("--basis", command.source.basis, "the space in obsm")->check(not_empty())->capture_default_str();
-  app.add_option("--axes", command.axes, "which two of its columns, counted from 1")->capture_default_str();
+  app.add_option("--axes", command.axes, "which two of its columns, counted from 1; again for more panels")
+      ->allow_extra_args(false)
+      ->capture_default_str();
   add_value_options(app, command.values);
   app.add_flag("--labels", command.draw.labels, "write the names of categories on the map");
   app.add_flag("--no-legend", command.no_legend, "leave out the list of categories");
@@ -174,15 +178,20 @@ int plot_map(const Arguments& arguments) {
   add_map_options(app, command);
   if (!ready(app, arguments, command.options)) return 0;
   refuse_both(app, "--no-log", "--as-stored");
-  set_axes(command.axes, command.source);
   command.source.layer = command.values.layer;
   command.source.gene_symbols = command.values.gene_symbols;
   command.source.transform = command.values.transform();
   command.draw.legend = !command.no_legend;
   command.draw.columns = command.options.columns;
-  const report::CellMapFigure figure = report::read_cell_map(io::H5adFile(command.data), command.source);
-  return finish(report::draw_cell_map(figure, command.draw), command.options,
-                counted(std::ssize(figure.x), "cell") + " in " + counted(std::ssize(figure.panels), "panel"));
+  const io::H5adFile file(command.data);
+  std::vector<report::CellMapFigure> figures;
+  for (const std::string& axes : command.axes) {
+    set_axes(axes, command.source);
+    figures.push_back(report::read_cell_map(file, command.source));
+  }
+  const std::int64_t n_panels = std::ssize(figures) * std::ssize(figures.front().panels);
+  return finish(report::draw_cell_maps(figures, command.draw), command.options,
+                counted(std::ssize(figures.front().x), "cell") + " in " + counted(n_panels, "panel"));
 }
 
 int plot_volcano(const Arguments& arguments) {
@@ -315,6 +324,47 @@ int plot_dot_plot(const Arguments& arguments) {
   return finish(report::draw_dot_plot(expression, command.draw), command.options, what_is_shown(expression));
 }
 
+int plot_loadings(const Arguments& arguments) {
+  std::string path;
+  report::LoadingsFigureOptions draw;
+  FigureOptions options;
+  CLI::App app(
+      "Draws the genes at the two ends of each factor of an LDVAE: its highest and its lowest loadings.\n\n"
+      "  scvi plot loadings loadings.tsv -o loadings.svg",
+      "plot loadings");
+  app.add_option("TABLE", path, "the .tsv that `scvi loadings` wrote")->required()->check(not_empty());
+  app.add_option("--top", draw.n_genes, "genes at either end of each factor")
+      ->check(whole_number(1, report::kMostExtremeGenes))
+      ->capture_default_str();
+  add_figure_options(app, options, true);
+  if (!ready(app, arguments, options)) return 0;
+  draw.columns = options.columns;
+  const report::LoadingsTable table = report::read_loadings(path);
+  return finish(report::draw_loadings(table, draw), options, counted(std::ssize(table.factors), "panel"));
+}
+
+int plot_zero_inflation(const Arguments& arguments) {
+  std::string path;
+  report::ZeroInflationFigureOptions draw;
+  FigureOptions options;
+  CLI::App app(
+      "Draws how many genes have which probability of zero inflation and, if the table has mean counts, the\n"
+      "probability of each gene against its mean count; a panel for each batch or label that was told apart.\n\n"
+      "  scvi plot zero-inflation zi.tsv -o zi.svg",
+      "plot zero-inflation");
+  app.add_option("TABLE", path, "the .tsv that `scvi zero-inflation` wrote")->required()->check(not_empty());
+  app.add_option("--labels", draw.n_labels, "called genes to name in a panel, as far as there is room")
+      ->check(whole_number(0, 1000))
+      ->capture_default_str();
+  add_figure_options(app, options, true);
+  if (!ready(app, arguments, options)) return 0;
+  draw.columns = options.columns;
+  const report::ZeroInflationTable table = report::read_zero_inflation(path);
+  const auto n_genes = std::ssize(table.groups.front().genes);
+  return finish(report::draw_zero_inflation(table, draw), options,
+                counted(n_genes, "gene") + " in " + counted(std::ssize(table.groups), "group"));
+}
+
 struct Kind {
   const char* name;
   const char* usage;
@@ -322,13 +372,15 @@ struct Kind {
   int (*run)(const Arguments&);
 };
 
-constexpr std::array<Kind, 5> kKinds = {{
+constexpr std::array<Kind, 7> kKinds = {{
     {"curves", "RUN", "what was recorded while a model was trained", plot_curves},
     {"map", "DATA --color KEY_OR_GENE", "cells on a UMAP or the like, coloured", plot_map},
     {"volcano", "DE.tsv", "genes by their change and the evidence for it", plot_volcano},
     {"heatmap", "DATA --groupby KEY --genes a,b,c", "mean expression of genes in groups", plot_heat_map},
     {"dotplot", "DATA --groupby KEY --genes a,b,c", "the same, with the part of cells that have a gene",
      plot_dot_plot},
+    {"loadings", "LOADINGS.tsv", "the genes at the ends of each factor of an LDVAE", plot_loadings},
+    {"zero-inflation", "ZI.tsv", "how probable zero inflation is, by AutoZI", plot_zero_inflation},
 }};
 
 int show_kinds(const Arguments& arguments) {

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -45,7 +46,8 @@ void add_annotation_options(CLI::App& app, PrepareCommand& command) {
                  "obs column with the batch of each cell, or one a file: a,b (none: each file is a batch)")
       ->group(group);
   app.add_option("--labels-key", command.labels_keys,
-                 "obs column with the cell type of each cell, or one a file: a,b")
+                 "obs column with the cell type of each cell, or one a file: a,b; none: the file has no such column, "
+                 "and its cells are 'undefined'")
       ->group(group);
   app.add_option("--missing-label", command.load.missing_label, "cell type given to cells that have none")
       ->group(group);
@@ -101,6 +103,10 @@ void add_gene_options(CLI::App& app, PrepareCommand& command) {
       ->group(group);
 }
 
+constexpr const char* kNoColumn = "none";
+/// The type of cells of a data set without types.
+constexpr const char* kUndefined = "undefined";
+
 /// One name for each file: the only one for all, or one each.
 std::vector<std::string> one_each(const std::string& text, const char* option, std::size_t n_files) {
   std::vector<std::string> names = split_list(text);
@@ -143,7 +149,7 @@ std::vector<GeneExpressionDataset> load_inputs(const PrepareCommand& command) {
   for (std::size_t i = 0; i < n_files; ++i) {
     LoadOptions load = command.load;
     load.batch_key = batch_keys[i];
-    load.labels_key = labels_keys[i];
+    load.labels_key = labels_keys[i] == kNoColumn ? "" : labels_keys[i];
     load.on_duplicate_genes = command.make_unique ? DuplicateGenes::make_unique : DuplicateGenes::error;
     inputs.push_back(load_counts(io::open_counts(command.inputs[i], open), load));
     log_info("read " + command.inputs[i] + ": " + with_thousands(inputs.back().nb_cells()) + " cells x " +
@@ -194,10 +200,14 @@ void print_report(const PrepareReport& report, const PrepareCommand& command, co
             << with_thousands(report.n_genes) << " genes\n";
   const bool has_batches = dataset.batch_names().size() > 1;
   if (has_batches) std::cout << "  batch: " << join_some(dataset.batch_names()) << "\n";
-  const bool labelled = dataset.cell_types() != std::vector<std::string>{"undefined"};
+  const bool labelled = dataset.cell_types() != std::vector<std::string>{kUndefined};
   if (labelled) std::cout << "  cell_type: " << join_some(dataset.cell_types()) << "\n";
   std::cout << "  train with: scvi train " << command.output << (has_batches ? " --batch-key batch" : "")
             << (labelled ? " --labels-key cell_type" : "") << " --output RUN\n";
+  const std::vector<std::string> types = dataset.cell_types();
+  if (labelled && std::ranges::find(types, kUndefined) != types.end()) {
+    std::cout << "  and to tell the types of the others: --model scanvi --unlabelled " << kUndefined << "\n";
+  }
 }
 
 bool read_arguments(const Arguments& arguments, PrepareCommand& command) {

@@ -25,9 +25,9 @@ bool parse_options(const Arguments& arguments, ReportCommand& command) {
   CLI::App app(
       "Writes one .html page about a trained model and its cells: data, training, scores, map, clusters and the "
       "genes\n"
-      "that mark them. It needs no network and no server. What DATA does not hold yet (see `scvi cluster`), and "
-      "what\n"
-      "--de and --scores do not give, is computed first.",
+      "that mark them, the factors of an LDVAE, zero inflation by AutoZI. It needs no network and no server. What "
+      "DATA\n"
+      "does not hold yet (see `scvi cluster`), and what --de and --scores do not give, is computed first.",
       "report");
   report::RunReportSource& source = command.source;
   app.add_option("RUN", source.run, "the folder that `scvi train` wrote")->required()->check(not_empty());
@@ -59,19 +59,42 @@ bool parse_options(const Arguments& arguments, ReportCommand& command) {
 
 /// Words that every command takes that a report calls.
 void add_common_words(const ReportCommand& command, Arguments& words) {
-  words.insert(words.end(), {"--seed", command.seed});
-  if (!command.memory.empty()) words.insert(words.end(), {"--memory", command.memory});
   if (command.common.threads > 0) words.insert(words.end(), {"--threads", std::to_string(command.common.threads)});
   if (command.common.no_progress) words.emplace_back("--no-progress");
   const std::string& verbosity = command.common.verbosity;
   if (verbosity != CommonOptions().verbosity) words.insert(words.end(), {"--verbosity", verbosity});
 }
 
+/// Words that commands take that compute with a model and counts.
+void add_computing_words(const ReportCommand& command, Arguments& words) {
+  words.insert(words.end(), {"--seed", command.seed});
+  if (!command.memory.empty()) words.insert(words.end(), {"--memory", command.memory});
+  add_common_words(command, words);
+}
+
+/// What the model says of genes, in tables that some models have.
+void add_gene_tables(ReportCommand& command, const std::string& model, const std::string& folder) {
+  report::RunReportSource& source = command.source;
+  if (model == "ldvae") {
+    source.loadings = folder + "/loadings.tsv";
+    Arguments words = {"loadings", source.run, "--top", "0", "-o", source.loadings};
+    add_common_words(command, words);
+    run_step("what the factors mean", words);
+  }
+  if (model == "autozi") {
+    source.zero_inflation = folder + "/zero_inflation.tsv";
+    Arguments words = {"zero-inflation", source.run, source.cells, "-o", source.zero_inflation};
+    if (!command.memory.empty()) words.insert(words.end(), {"--memory", command.memory});
+    add_common_words(command, words);
+    run_step("zero inflation", words);
+  }
+}
+
 /// Computes what is not there yet, into a folder that goes when the report is done.
 void complete(ReportCommand& command, const std::string& folder) {
   report::RunReportSource& source = command.source;
   const auto step = [&](const std::string& title, Arguments words) {
-    add_common_words(command, words);
+    add_computing_words(command, words);
     run_step(title, words);
   };
   if (source.title.empty()) source.title = std::filesystem::path(command.data).filename().string();
@@ -87,9 +110,9 @@ void complete(ReportCommand& command, const std::string& folder) {
     step("clusters and a map of the cells",
          {"cluster", source.run, command.data, "--cluster-key", source.groupby, "-o", source.cells});
   }
+  const report::TrainedWith known = report::trained_with(source.run);
   if (source.scores.empty()) {
     source.scores = folder + "/scores.json";
-    const report::TrainedWith known = report::trained_with(source.run);
     step("scores", {"evaluate", source.run, source.cells, "--metrics", score_names(known.batches, known.labels),
                     "--json", source.scores});
   }
@@ -98,6 +121,7 @@ void complete(ReportCommand& command, const std::string& folder) {
     step("genes that mark the clusters",
          {"de", source.run, source.cells, "--groupby", source.groupby, "--one-vs-all", "-o", source.markers});
   }
+  add_gene_tables(command, known.model, folder);
 }
 
 }  // namespace

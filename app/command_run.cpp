@@ -28,6 +28,8 @@ constexpr const char* kFiles =
     "  model/                      the trained model (see `scvi train`)\n"
     "  markers.tsv, markers.xlsx   genes that mark the clusters (see `scvi de`)\n"
     "  scores.json                 see `scvi evaluate`\n"
+    "  loadings.tsv                of an ldvae: see `scvi loadings`\n"
+    "  zero_inflation.tsv          of an autozi: see `scvi zero-inflation`\n"
     "  figures/                    as .svg and .png\n"
     "  run.json                    how it was called";
 
@@ -195,6 +197,7 @@ class Analysis {
     } else {
       log_warning("there are no two clusters with more than 10 cells: no genes are compared");
     }
+    tell_of_genes();
     draw(comparable);
     write_report(comparable);
   }
@@ -203,15 +206,18 @@ class Analysis {
   /// What a command computes with, beside files.
   enum class Needs { nothing, model };
   static constexpr const char* kClusters = "leiden";
+  static constexpr const char* kLoadings = "loadings.tsv";
+  static constexpr const char* kZeroInflation = "zero_inflation.tsv";
 
   RunCommand command_;
   Record record_;
 
   std::string in(const std::string& name) const { return command_.folder + "/" + name; }
 
+  bool has(const std::string& product) const { return std::filesystem::exists(in(product)); }
   bool is_done(const std::string& product) const {
-    if (product == "counts.h5ad" && std::filesystem::exists(in("cells.h5ad"))) return true;
-    return std::filesystem::exists(in(product));
+    if (product == "counts.h5ad" && has("cells.h5ad")) return true;
+    return has(product);
   }
 
   Arguments common_words(Needs needs) const {
@@ -243,6 +249,7 @@ class Analysis {
   void prepare();
   void train();
   void cluster();
+  void tell_of_genes();
   void draw(bool comparable);
   void write_report(bool comparable);
 };
@@ -321,6 +328,20 @@ void Analysis::cluster() {
        "cells.h5ad", command_.cluster_words, Needs::model);
 }
 
+/// What some models say of genes, beside how they are expressed.
+void Analysis::tell_of_genes() {
+  const std::string model = report::trained_with(in("model")).model;
+  if (model == "ldvae") {
+    step("what the factors mean", {"loadings", in("model"), "--top", "0", "--output", in(kLoadings)}, kLoadings, "",
+         Needs::nothing);
+  }
+  if (model == "autozi") {
+    Arguments words = {"zero-inflation", in("model"), in("cells.h5ad"), "--output", in(kZeroInflation)};
+    if (!command_.memory.empty()) append(words, {"--memory", command_.memory});
+    step("zero inflation", words, kZeroInflation, "", Needs::nothing);
+  }
+}
+
 void Analysis::draw(bool comparable) {
   std::filesystem::create_directories(in("figures"));
   const auto figure = [&](const std::string& name, const Arguments& words) {
@@ -338,6 +359,8 @@ void Analysis::draw(bool comparable) {
   if (record_.has_batches) append(map, {"--color", "batch"});
   if (record_.has_labels) append(map, {"--color", "cell_type"});
   figure("map", map);
+  if (has(kLoadings)) figure("loadings", {"loadings", in(kLoadings)});
+  if (has(kZeroInflation)) figure("zero_inflation", {"zero-inflation", in(kZeroInflation)});
   if (!comparable) return;
   const std::string markers = in("markers.tsv");
   figure("markers_dotplot", {"dotplot", cells, "--groupby", kClusters, "--de", markers, "--top", "3"});
@@ -352,6 +375,8 @@ void Analysis::write_report(bool comparable) {
                                  .cells = in("cells.h5ad"),
                                  .markers = comparable ? in("markers.tsv") : "",
                                  .scores = in("scores.json"),
+                                 .loadings = has(kLoadings) ? in(kLoadings) : "",
+                                 .zero_inflation = has(kZeroInflation) ? in(kZeroInflation) : "",
                                  .title = join_some(names, 3)};
   for (const auto& [product, command] : record_.commands) {
     if (!product.ends_with(".png")) source.commands.push_back(command);

@@ -138,7 +138,8 @@ int zero_inflation(const Arguments& arguments) {
   CLI::App app(
       "Writes for each gene how probable it is that its zeros are more than a negative binomial explains, by a "
       "trained\n"
-      "AutoZI model. With DATA, mean counts stand beside it: where they are low, the method calls too many genes.",
+      "AutoZI model. With DATA, mean counts stand beside it: where they are low, the method calls too many genes.\n"
+      "`scvi plot zero-inflation` draws both.",
       "zero-inflation");
   app.add_option("RUN", options.run, "the folder that `scvi train --model autozi` wrote")
       ->required()

@@ -261,12 +261,18 @@ Canvas draw_panel(const CellMapFigure& figure, const Layout& layout, const CellM
 }  // namespace
 
 Canvas draw_cell_map(const CellMapFigure& figure, const CellMapFigureOptions& options) {
-  check(figure);
-  const Layout layout = layout_of(figure, options);
+  return draw_cell_maps({figure}, options);
+}
+
+Canvas draw_cell_maps(const std::vector<CellMapFigure>& figures, const CellMapFigureOptions& options) {
   std::vector<Canvas> panels;
-  for (const CellMapPanel& panel : figure.panels) {
-    panels.push_back(std::visit(
-        [&](const auto& colors) { return draw_panel(figure, layout, panel, colors, options); }, panel.colors));
+  for (const CellMapFigure& figure : figures) {
+    check(figure);
+    const Layout layout = layout_of(figure, options);
+    for (const CellMapPanel& panel : figure.panels) {
+      panels.push_back(std::visit(
+          [&](const auto& colors) { return draw_panel(figure, layout, panel, colors, options); }, panel.colors));
+    }
   }
   return arranged(panels, options.columns);
 }

@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <charconv>
 #include <cmath>
+#include <optional>
 #include <set>
 
 #include "scvi/core/error.hpp"
@@ -83,6 +85,36 @@ CellMapPanel all_alike(std::int64_t n_cells) {
                                    .categories = {"cells"}}};
 }
 
+/// A column of a matrix of obsm.
+struct ObsmColumn {
+  std::string key;
+  int column = 0;  // counted from 0
+};
+
+/// "X_scVI:3" where there is a matrix X_scVI.
+std::optional<ObsmColumn> obsm_column(const io::H5adFile& file, const std::string& name) {
+  const std::size_t colon = name.rfind(':');
+  if (colon == std::string::npos) return std::nullopt;
+  const std::string key = name.substr(0, colon);
+  const std::vector<std::string> keys = file.obsm_keys();
+  if (std::ranges::find(keys, key) == keys.end()) return std::nullopt;
+  int column = 0;
+  const char* const end = name.data() + name.size();
+  const auto [rest, error] = std::from_chars(name.data() + colon + 1, end, column);
+  if (error != std::errc() || rest != end || column < 1) {
+    throw InputError({.problem = "must end in the number of a column, counted from 1",
+                      .file = file.path(),
+                      .field = "'" + name + "'"});
+  }
+  return ObsmColumn{.key = key, .column = column - 1};
+}
+
+CellMapPanel panel_of_obsm(const io::H5adFile& file, const ObsmColumn& of) {
+  const std::string title = axis_title(file, of.key, of.column);
+  return {.title = title,
+          .colors = NumberColors{.values = coordinates(file, file.obsm(of.key), of.key, of.column), .title = title}};
+}
+
 /// The gene of that name; where there is none, columns are suggested, too.
 std::int64_t gene_of(const GeneNames& genes, const io::H5adFile& file, const std::string& name) {
   if (genes.has(name)) return genes.find(name);
@@ -97,7 +129,7 @@ std::int64_t gene_of(const GeneNames& genes, const io::H5adFile& file, const std
 void add_genes(CellMapFigure& figure, const io::H5adFile& file, const CellMapSource& source) {
   std::vector<std::size_t> panels;
   for (std::size_t i = 0; i < source.colors.size(); ++i) {
-    if (!file.obs().find(source.colors[i])) panels.push_back(i);
+    if (!file.obs().find(source.colors[i]) && !obsm_column(file, source.colors[i])) panels.push_back(i);
   }
   if (panels.empty()) return;
   const GeneNames names(file.var_of(source.layer), source.gene_symbols, file.path());
@@ -126,7 +158,10 @@ CellMapFigure read_cell_map(const io::H5adFile& file, const CellMapSource& sourc
                        .panels = {}};
   for (const std::string& name : source.colors) {
     const io::Column* column = file.obs().find(name);
-    figure.panels.push_back(column ? panel_of_column(*column, file.path()) : CellMapPanel{});
+    const auto of_obsm = column ? std::nullopt : obsm_column(file, name);
+    figure.panels.push_back(column    ? panel_of_column(*column, file.path())
+                            : of_obsm ? panel_of_obsm(file, *of_obsm)
+                                      : CellMapPanel{});
   }
   add_genes(figure, file, source);
   if (source.colors.empty()) figure.panels.push_back(all_alike(file.n_obs()));

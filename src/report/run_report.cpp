@@ -9,6 +9,7 @@
 #include <set>
 
 #include "cell_summary.hpp"
+#include "gene_sections.hpp"
 #include "run_summary.hpp"
 #include "scvi/core/error.hpp"
 #include "scvi/core/text.hpp"
@@ -375,7 +376,7 @@ void add_method(Page& page, const Findings& findings, const RunReportSource& sou
 
 TrainedWith trained_with(const std::string& run) {
   const RunSummary summary = read_run_summary(run);
-  return {.batches = summary.n_batches > 1, .labels = summary.n_labels > 0};
+  return {.model = summary.model, .batches = summary.n_batches > 1, .labels = summary.n_labels > 0};
 }
 
 Page run_report(const RunReportSource& source) {
@@ -389,6 +390,8 @@ Page run_report(const RunReportSource& source) {
   add_map(page, findings, source);
   add_clusters(page, findings, source);
   add_markers(page, findings, source);
+  if (!source.loadings.empty()) add_factors(page, source.loadings);
+  if (!source.zero_inflation.empty()) add_zero_inflation(page, source.zero_inflation);
   add_method(page, findings, source);
   return page;
 }

@@ -116,6 +116,7 @@ std::vector<Tick> log_ticks(double least, double most, int about) {
   };
   const int every = std::max(1, (last - first + about - 1) / std::max(1, about));
   std::vector<Tick> ticks = within({1}, every);
+  if (std::ssize(ticks) < 3) ticks = within({1}, 1);
   if (std::ssize(ticks) < 3) ticks = within({1, 2, 5}, 1);
   // Less than a factor of three or so is as good as linear.
   return std::ssize(ticks) < 2 ? round_ticks(least, most, about) : ticks;

@@ -92,6 +92,23 @@ TEST_F(Plot, ShowsCellsByColumnsAndGenes) {
   run_ok({"plot", "map", "a.h5ad", "--color", "gene3", "--no-log", "-o", "linear.svg"}, in_);
   EXPECT_FALSE(holds(text_of("linear.svg"), "log("));
   EXPECT_TRUE(holds(text_of("linear.svg"), "per 10,000"));
+  const auto several = run_ok({"plot", "map", "a.h5ad", "--color", "X_umap:2", "--color", "type", "--axes", "1,2",
+                               "--axes", "2,1", "-o", "axes.svg"},
+                              in_);
+  EXPECT_TRUE(holds(several.err, "wrote axes.svg: 90 cells in 4 panels")) << several.err;
+}
+
+TEST_F(Plot, DrawsTablesOfGenes) {
+  write_bytes(folder_.path("loadings.tsv"), "gene\tZ_0\ng1\t0.5\ng2\t-1\ng3\t0.25\n");
+  const auto loadings = run_ok({"plot", "loadings", "loadings.tsv", "--top", "1", "-o", "l.svg"}, in_);
+  EXPECT_TRUE(holds(loadings.err, "wrote l.svg: 1 panel")) << loadings.err;
+  EXPECT_TRUE(holds(text_of("l.svg"), "g1: 0.5"));
+  EXPECT_FALSE(holds(text_of("l.svg"), "g3"));
+  write_bytes(folder_.path("zi.tsv"),
+              "gene\tzero_inflation_probability\tis_zero_inflated\tmean_count\ng1\t0.9\tTrue\t4\n");
+  const auto inflation = run_ok({"plot", "zero-inflation", "zi.tsv", "-o", "z.svg"}, in_);
+  EXPECT_TRUE(holds(inflation.err, "wrote z.svg: 1 gene in 1 group")) << inflation.err;
+  EXPECT_TRUE(holds(text_of("z.svg"), "1 of 1 (100.0 %) called"));
 }
 
 TEST_F(Plot, ShowsGenesInGroups) {
@@ -146,6 +163,9 @@ TEST_F(Plot, SaysInOneLineWhatItCannotDo) {
   expect({"curves", "a.h5ad"}, {"a.h5ad"});
   expect({"curves", "."}, {"history.tsv"});
   expect({"volcano", "words.tsv"}, {"words.tsv", "scvi de"});
+  expect({"zero-inflation", "words.tsv"}, {"words.tsv", "scvi zero-inflation"});
+  expect({"loadings", "words.tsv", "--top", "0"}, {"--top", "0"});
+  expect({"map", "a.h5ad", "--color", "X_umap:3"}, {"X_umap", "2 columns", "number 3"});
   expect({"heatmap", "a.h5ad", "--groupby", "tpye", "--genes", "gene1"}, {"'tpye'", "did you mean 'type'?"});
   expect({"heatmap", "a.h5ad", "--groupby", "type"}, {"--genes"});
   expect({"dotplot", "a.h5ad", "--groupby", "type", "--genes", ","}, {"genes"});

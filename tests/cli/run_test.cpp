@@ -173,6 +173,21 @@ TEST_F(Run, ReportComputesWhatTheDataLack) {
   EXPECT_TRUE(holds(text("again.html"), "gene3"));
 }
 
+TEST_F(Run, TellsWhatModelsSayOfGenes) {
+  std::vector<std::string> more = kShort;
+  more.insert(more.end(), {"--train", "--model ldvae"});
+  run_ok(words("a.h5ad", "out", more), in_);
+  expect_whole("out");
+  for (const char* name : {"loadings.tsv", "figures/loadings.svg", "figures/loadings.png"}) {
+    EXPECT_TRUE(fs::exists(folder_.path(std::string("out/") + name))) << name;
+  }
+  EXPECT_TRUE(holds(text("out/report.html"), "id=\"loadings\""));
+  EXPECT_TRUE(holds(text("out/report.html"), "scvi loadings out/model"));
+  run_ok({"train", "a.h5ad", "-o", "model", "--model", "autozi", "--epochs", "5", "--no-progress"}, in_);
+  run_ok({"report", "model", "out/cells.h5ad", "-o", "page.html", "--no-progress", "--memory", "1G"}, in_);
+  EXPECT_TRUE(holds(text("page.html"), "id=\"zero-inflation\""));
+}
+
 TEST_F(Run, ReportSaysWhatIsWrong) {
   run_ok({"train", "a.h5ad", "-o", "model", "--epochs", "2", "--no-progress"}, in_);
   run_ok({"cluster", "model", "a.h5ad", "-o", "cells.h5ad", "--no-progress"}, in_);

@@ -16,7 +16,9 @@ TEST_P(Tutorial, HoldsCommandsThatWork) {
   EXPECT_EQ(outcome.status, 0) << outcome.out << outcome.err;
 }
 
-INSTANTIATE_TEST_SUITE_P(Pages, Tutorial, ::testing::Values("introduction", "harmonization", "pbmc", "doublets"),
+INSTANTIATE_TEST_SUITE_P(Pages, Tutorial,
+                         ::testing::Values("introduction", "harmonization", "pbmc", "annotation", "linear_decoder",
+                                           "autozi", "doublets"),
                          [](const auto& page) { return std::string(page.param); });
 
 }  // namespace

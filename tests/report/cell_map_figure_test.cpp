@@ -240,6 +240,26 @@ TEST_F(CellMapOfAFile, HasAPanelForEachColumnOrGene) {
   EXPECT_TRUE(testing::parse_svg(svg_of(canvas)).texts.contains("B & T <cell>"));
 }
 
+TEST_F(CellMapOfAFile, HasAPanelForAColumnOfASpace) {
+  const CellMapFigure figure = read({.colors = {"X_umap:2", "type"}});
+  ASSERT_EQ(figure.panels.size(), 2U);
+  EXPECT_EQ(figure.panels[0].title, "UMAP 2");
+  EXPECT_EQ(std::get<NumberColors>(figure.panels[0].colors).values, figure.y);
+  for (const char* name : {"X_umap:0", "X_umap:", "X_umap:1x", "X_umap:-1"}) {
+    EXPECT_TRUE(holds(error_of([&] { read({.colors = {name}}); }), "counted from 1")) << name;
+  }
+  EXPECT_TRUE(holds(error_of([&] { read({.colors = {"X_umap:3"}}); }), "2 columns"));
+  EXPECT_TRUE(holds(error_of([&] { read({.colors = {"X_umpa:1"}}); }), "no gene 'X_umpa:1'"));
+}
+
+TEST_F(CellMapOfAFile, AreDrawnSideBySideWithOtherAxes) {
+  const std::vector<CellMapFigure> figures = {read({.colors = {"type", "score"}}),
+                                              read({.first_axis = 1, .second_axis = 0, .colors = {"type", "score"}})};
+  const Canvas canvas = draw_cell_maps(figures);
+  testing::expect_readable(canvas);
+  EXPECT_EQ(testing::shapes_of<Dots>(canvas).size(), 4U);
+}
+
 TEST_F(CellMapOfAFile, ShowsAllCellsAlikeWhereNothingIsAskedFor) {
   const CellMapFigure figure = read({});
   ASSERT_EQ(figure.panels.size(), 1U);

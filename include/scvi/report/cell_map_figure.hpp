@@ -52,14 +52,17 @@ struct CellMapFigureOptions {
 /// below all. Numbers: the higher the later.
 /// @throws InputError for no cells, coordinates that are not finite, or more than kMostCategoryColors categories
 Canvas draw_cell_map(const CellMapFigure& figure, const CellMapFigureOptions& options = {});
+/// The panels of several maps side by side. @throws as draw_cell_map()
+Canvas draw_cell_maps(const std::vector<CellMapFigure>& figures, const CellMapFigureOptions& options = {});
 
 /// What to show of an .h5ad file.
 struct CellMapSource {
   std::string basis = "X_umap";  ///< matrix of obsm with the coordinates
   int first_axis = 0;            ///< its columns to show
   int second_axis = 1;
-  /// One panel each: columns of obs, else genes. Texts, truth values, categorical columns and at most 20
-  /// different whole numbers are categories. Empty: all cells alike.
+  /// One panel each: columns of obs, else columns of a matrix of obsm ("X_scVI:3", counted from 1), else genes.
+  /// Texts, truth values, categorical columns and at most 20 different whole numbers are categories. Empty: all cells
+  /// alike.
   std::vector<std::string> colors = {};
   std::string layer = {};  ///< the matrix for genes, as in H5adFile::matrix()
   ValueTransform transform = ValueTransform::log_per_ten_thousand;
