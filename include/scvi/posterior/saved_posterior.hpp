@@ -14,8 +14,9 @@ namespace scvi {
 /// @throws InputError when the folder exists and must not be replaced
 void save_posterior(const Posterior& posterior, const std::string& folder, Overwrite overwrite = Overwrite::refuse);
 
-/// Reads such a folder, with the model on the CPU and the counts in memory. Its results have the same bits as those of the posterior that was
-/// saved. Genes or cells that had no names are named by their numbers, and later ones of the same name get suffixes.
+/// Reads such a folder, with the model on the CPU and the counts in memory. Its results have the same bits as those
+/// of the posterior that was saved. Genes or cells that had no names are named by their numbers, and later ones of
+/// the same name get suffixes.
 /// @throws InputError when the folder holds no posterior, FormatError when it is damaged or of a newer format
 Posterior load_posterior(const std::string& folder);
 
