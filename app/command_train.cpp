@@ -571,6 +571,13 @@ void log_outcome(const TrainCommand& command, const Trainer& trainer) {
   log_info(line);
 }
 
+/// How many labels a model is shown that learns from some of them.
+std::string labels_seen(const Trainer& trainer) {
+  const auto* const semi_supervised = dynamic_cast<const SemiSupervisedTrainer*>(&trainer);
+  if (!semi_supervised) return {};
+  return "labels of " + with_thousands(semi_supervised->labelled_set().nb_cells()) + ", ";
+}
+
 /// @param given the words, which a folder keeps for --resume
 SavedModel train(TrainCommand& command, const Arguments& given) {
   apply(command.common);
@@ -605,7 +612,7 @@ SavedModel train(TrainCommand& command, const Arguments& given) {
   saved.data.validation_rows = rows_of(split.validation, *dataset);
   log_info("training " + spec.name + " on " + with_thousands(std::ssize(split.train)) + " cells (" +
            with_thousands(std::ssize(split.test)) + " test, " + with_thousands(std::ssize(split.validation)) +
-           " validation), " + (device.is_cpu() ? "" : "on " + device.str() + ", ") +
+           " validation), " + labels_seen(*trainer) + (device.is_cpu() ? "" : "on " + device.str() + ", ") +
            std::to_string(effective_threads()) + " threads");
   run_trainer(*trainer, command, folder ? &*folder : nullptr);
   saved.training = describe_training(command, *trainer);

@@ -57,16 +57,24 @@ io::Categorical categories_of(const io::CountFile& file, const std::string& key,
   return categories;
 }
 
+/// Takes a category away: its cells have none then.
+void hide_category(io::Categorical& column, const std::string& name) {
+  const auto found = std::find(column.categories.begin(), column.categories.end(), name);
+  if (found == column.categories.end()) return;
+  const auto hidden = static_cast<std::int32_t>(found - column.categories.begin());
+  for (std::int32_t& code : column.codes) {
+    if (code == hidden) code = kHiddenLabel;
+    if (code > hidden) --code;
+  }
+  column.categories.erase(found);
+}
+
 /// The labels with -1 for cells without a value, be it missing or empty text, and for those of the hidden type.
 io::Categorical labels_of(const io::CountFile& file, const LoadOptions& options) {
   if (!options.hidden_label) return categories_of(file, options.labels_key, kCellTypeRole, options.missing_label);
   io::Categorical labels = obs_column(file, options.labels_key, kCellTypeRole).as_categorical();
-  for (const std::string& hidden : {*options.hidden_label, std::string()}) {
-    const auto found = std::find(labels.categories.begin(), labels.categories.end(), hidden);
-    if (found == labels.categories.end()) continue;
-    std::replace(labels.codes.begin(), labels.codes.end(),
-                 static_cast<std::int32_t>(found - labels.categories.begin()), kHiddenLabel);
-  }
+  hide_category(labels, *options.hidden_label);
+  hide_category(labels, "");
   return labels;
 }
 

@@ -2,7 +2,11 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <cmath>
 #include <memory>
+#include <numbers>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -27,15 +31,49 @@ at::Tensor bias_gradient(const at::Tensor& gradient) {
   return sums;
 }
 
-/// In the order of the inputs: hidden, weight and bias of the mean, weight and bias of the variance.
-struct LatentDrawSaved {
-  static constexpr const char* kName = "LatentDraw";
-
+/// The heads with their input.
+struct HeadsSaved {
   LatentHeads heads;
   Kept hidden, mean_weight, variance_weight;
-  at::Tensor mean;          ///< (cells, n_latent)
-  at::Tensor raw_variance;  ///< the same
-  at::Tensor noise;
+
+  /// Gradients of hidden, weight and bias of the mean, weight and bias of the variance, from `first` on.
+  template <class Wanted>
+  void pass(const at::Tensor& by_mean, const at::Tensor& by_variance, std::size_t first, const Wanted& wanted,
+            variable_list& result) const {
+    const auto pass_head = [&](const at::Tensor& gradient, std::size_t weight, const at::Tensor& matrix) {
+      if (wanted(weight)) result[weight] = pooled_matmul(gradient.t(), hidden.get());
+      if (wanted(weight + 1)) result[weight + 1] = bias_gradient(gradient);
+      if (!wanted(first)) return;
+      const at::Tensor part = pooled_matmul(gradient, matrix);
+      result[first] = result[first].defined() ? result[first].add_(part) : part;
+    };
+    pass_head(by_mean, first + 1, mean_weight.get());
+    pass_head(by_variance, first + 3, variance_weight.get());
+  }
+};
+
+void keep(const at::Tensor& hidden, const LatentHeads& heads, HeadsSaved& saved) {
+  saved.hidden = Kept(hidden);
+  saved.mean_weight = Kept(heads.mean_weight);
+  saved.variance_weight = Kept(heads.variance_weight);
+}
+
+/// What the heads give, (cells, n_latent) each.
+std::pair<at::Tensor, at::Tensor> head_values(const at::Tensor& hidden, const LatentHeads& heads) {
+  at::Tensor mean = at::empty({hidden.size(0), heads.mean_weight.size(0)}, hidden.options().requires_grad(false));
+  at::Tensor raw_variance = at::empty_like(mean);
+  pooled_products(hidden, {{mean, heads.mean_weight.t(), heads.mean_bias},
+                           {raw_variance, heads.variance_weight.t(), heads.variance_bias}});
+  return {mean, raw_variance};
+}
+
+const double kHalfLogTwoPi = 0.5 * std::log(2 * std::numbers::pi);
+
+/// In the order of the inputs: hidden, weight and bias of the mean, weight and bias of the variance.
+struct LatentDrawSaved : HeadsSaved {
+  static constexpr const char* kName = "LatentDraw";
+
+  at::Tensor mean, raw_variance, noise;  ///< (cells, n_latent)
 
   LatentSample<float> sample() const {
     return {.n_rows = mean.size(0),
@@ -50,22 +88,94 @@ struct LatentDrawSaved {
 
   template <class Wanted>
   variable_list gradients(const variable_list& grads, const Wanted& wanted) {
-    const at::Tensor dz = grads[0].defined() ? grads[0].contiguous() : at::Tensor();
-    const at::Tensor dkl = grads[1].defined() ? grads[1].contiguous() : at::Tensor();
+    const auto given = [&](std::size_t i) {
+      return i < grads.size() && grads[i].defined() ? grads[i].contiguous() : at::Tensor();
+    };
+    const at::Tensor dz = given(0), dkl = given(1), ddensity = given(2);
     const at::Tensor by_mean = at::empty_like(mean);
     const at::Tensor by_variance = at::empty_like(mean);
     latent_sample_backward(sample(), data_or_null(dz), data_or_null(dkl), by_mean.data_ptr<float>(),
                            by_variance.data_ptr<float>());
+    if (ddensity.defined()) add_density_gradient(ddensity, by_variance);
     variable_list result(5);
-    const auto pass = [&](const at::Tensor& gradient, std::size_t weight, const at::Tensor& matrix) {
-      if (wanted(weight)) result[weight] = pooled_matmul(gradient.t(), hidden.get());
-      if (wanted(weight + 1)) result[weight + 1] = bias_gradient(gradient);
-      if (!wanted(0)) return;
-      const at::Tensor part = pooled_matmul(gradient, matrix);
-      result[0] = result[0].defined() ? result[0].add_(part) : part;
-    };
-    pass(by_mean, 1, mean_weight.get());
-    pass(by_variance, 3, variance_weight.get());
+    pass(by_mean, by_variance, 0, wanted, result);
+    return result;
+  }
+
+  /// log density of the draw: -(noise^2 + log(variance) + log(2 pi)) / 2, so that the mean has no part in it.
+  at::Tensor log_density(const at::Tensor& variance) const {
+    at::Tensor result = at::empty({mean.size(0)}, mean.options());
+    const std::int64_t n = mean.size(1);
+    const float *eps = noise.data_ptr<float>(), *of = variance.data_ptr<float>();
+    for (std::int64_t row = 0; row < mean.size(0); ++row, eps += n, of += n) {
+      double sum = 0;
+      for (std::int64_t i = 0; i < n; ++i) {
+        sum += static_cast<double>(eps[i]) * static_cast<double>(eps[i]) + std::log(static_cast<double>(of[i]));
+      }
+      result.data_ptr<float>()[row] = static_cast<float>(-0.5 * sum - static_cast<double>(n) * kHalfLogTwoPi);
+    }
+    return result;
+  }
+
+ private:
+  void add_density_gradient(const at::Tensor& ddensity, const at::Tensor& by_variance) const {
+    const auto floor = static_cast<float>(heads.variance_floor);
+    const std::int64_t n = mean.size(1);
+    const float *raw = raw_variance.data_ptr<float>(), *by_row = ddensity.data_ptr<float>();
+    float* to = by_variance.data_ptr<float>();
+    for (std::int64_t i = 0; i < mean.numel(); ++i) {
+      const float exponent = std::exp(raw[i]);
+      to[i] -= 0.5F * by_row[i / n] * exponent / (exponent + floor);
+    }
+  }
+};
+
+/// In the order of the inputs: z, hidden, weight and bias of the mean, weight and bias of the variance.
+struct LatentDensitySaved : HeadsSaved {
+  static constexpr const char* kName = "LatentDensity";
+
+  Kept z;
+  at::Tensor mean, variance;  ///< (cells, n_latent)
+
+  /// Calls body(cell, i) for every number of z.
+  template <class Body>
+  void for_numbers(const Body& body) const {
+    const std::int64_t n = mean.size(1);
+    for (std::int64_t i = 0; i < mean.numel(); ++i) body(i / n, i);
+  }
+
+  template <class Wanted>
+  variable_list gradients(const variable_list& grads, const Wanted& wanted) {
+    const at::Tensor by_row = grads[0].contiguous();
+    const at::Tensor by_z = at::empty_like(mean), by_mean = at::empty_like(mean), by_variance = at::empty_like(mean);
+    const float *weight = by_row.data_ptr<float>(), *at = z.get().data_ptr<float>();
+    const float *m = mean.data_ptr<float>(), *v = variance.data_ptr<float>();
+    float *to_z = by_z.data_ptr<float>(), *to_mean = by_mean.data_ptr<float>();
+    float* to_variance = by_variance.data_ptr<float>();
+    const auto floor = static_cast<float>(heads.variance_floor);
+    for_numbers([&](std::int64_t cell, std::int64_t i) {
+      const float distance = (at[i] - m[i]) / v[i];
+      to_mean[i] = weight[cell] * distance;
+      to_z[i] = -to_mean[i];
+      to_variance[i] = 0.5F * weight[cell] * (distance * distance - 1 / v[i]) * (v[i] - floor);
+    });
+    variable_list result(6);
+    if (wanted(0)) result[0] = by_z;
+    pass(by_mean, by_variance, 1, wanted, result);
+    return result;
+  }
+
+  at::Tensor log_density() const {
+    std::vector<double> sums(static_cast<std::size_t>(mean.size(0)));
+    const float *at = z.get().data_ptr<float>(), *m = mean.data_ptr<float>(), *v = variance.data_ptr<float>();
+    for_numbers([&](std::int64_t cell, std::int64_t i) {
+      const double distance = static_cast<double>(at[i]) - static_cast<double>(m[i]);
+      const auto of = static_cast<double>(v[i]);
+      sums[static_cast<std::size_t>(cell)] -= 0.5 * (distance * distance / of + std::log(of)) + kHalfLogTwoPi;
+    });
+    at::Tensor result = at::empty({mean.size(0)}, mean.options());
+    std::transform(sums.begin(), sums.end(), result.data_ptr<float>(),
+                   [](double sum) { return static_cast<float>(sum); });
     return result;
   }
 };
@@ -80,7 +190,8 @@ bool can_fuse(const at::Tensor& hidden, const LatentHeads& heads) {
          fits(heads.prior_mean) && fits(heads.prior_variance);
 }
 
-LatentDraw latent_draw(const at::Tensor& hidden, const LatentHeads& heads, const at::Tensor& noise) {
+LatentDraw latent_draw(const at::Tensor& hidden, const LatentHeads& heads, const at::Tensor& noise,
+                       bool with_log_density) {
   const bool differentiable = torch::autograd::compute_requires_grad(hidden, heads.mean_weight, heads.mean_bias,
                                                                      heads.variance_weight, heads.variance_bias);
   auto saved = std::make_unique<LatentDrawSaved>();
@@ -89,23 +200,38 @@ LatentDraw latent_draw(const at::Tensor& hidden, const LatentHeads& heads, const
     at::NoGradGuard no_grad;
     saved->heads = heads;
     saved->noise = noise;
-    const at::TensorOptions options = hidden.options().requires_grad(false);
-    saved->mean = at::empty({hidden.size(0), heads.mean_weight.size(0)}, options);
-    saved->raw_variance = at::empty_like(saved->mean);
-    pooled_products(hidden, {{saved->mean, heads.mean_weight.t(), heads.mean_bias},
-                             {saved->raw_variance, heads.variance_weight.t(), heads.variance_bias}});
+    std::tie(saved->mean, saved->raw_variance) = head_values(hidden, heads);
     const at::Tensor variance = at::empty_like(saved->mean);
     draw.z = at::empty_like(saved->mean);
-    draw.kl = at::empty({hidden.size(0)}, options);
+    draw.kl = at::empty({hidden.size(0)}, saved->mean.options());
     latent_sample(saved->sample(), variance.data_ptr<float>(), draw.z.data_ptr<float>(), draw.kl.data_ptr<float>());
+    if (with_log_density) draw.log_density = saved->log_density(variance);
   }
   if (!differentiable) return draw;
-  saved->hidden = Kept(hidden);
-  saved->mean_weight = Kept(heads.mean_weight);
-  saved->variance_weight = Kept(heads.variance_weight);
-  connect({draw.z, draw.kl}, std::move(saved), hidden, heads.mean_weight, heads.mean_bias, heads.variance_weight,
-          heads.variance_bias);
+  keep(hidden, heads, *saved);
+  connect({draw.z, draw.kl, draw.log_density}, std::move(saved), hidden, heads.mean_weight, heads.mean_bias,
+          heads.variance_weight, heads.variance_bias);
   return draw;
+}
+
+at::Tensor latent_log_density(const at::Tensor& z, const at::Tensor& hidden, const LatentHeads& heads) {
+  const bool differentiable = torch::autograd::compute_requires_grad(z, hidden, heads.mean_weight, heads.mean_bias,
+                                                                     heads.variance_weight, heads.variance_bias);
+  auto saved = std::make_unique<LatentDensitySaved>();
+  at::Tensor density;
+  {
+    at::NoGradGuard no_grad;
+    saved->heads = heads;
+    saved->z = Kept(z);
+    std::tie(saved->mean, saved->variance) = head_values(hidden, heads);
+    saved->variance.exp_().add_(heads.variance_floor);
+    density = saved->log_density();
+  }
+  if (!differentiable) return density;
+  keep(hidden, heads, *saved);
+  connect({density}, std::move(saved), z, hidden, heads.mean_weight, heads.mean_bias, heads.variance_weight,
+          heads.variance_bias);
+  return density;
 }
 
 }  // namespace scvi::kernel

@@ -61,14 +61,16 @@ class BackwardStep : public torch::autograd::Node {
   std::unique_ptr<Saved> saved;
 };
 
-/// Makes `outputs` results of an operation with these inputs, undefined ones among them where it has none.
+/// Makes `outputs` results of an operation with these inputs; undefined ones stand for those that it does not have.
 /// @pre autograd::compute_requires_grad(inputs...)
 template <class Saved, class... Inputs>
 void connect(std::initializer_list<at::Tensor> outputs, std::unique_ptr<Saved> saved, const Inputs&... inputs) {
   const std::shared_ptr<BackwardStep<Saved>> step(new BackwardStep<Saved>, torch::autograd::deleteNode);
   step->set_next_edges(torch::autograd::collect_next_edges(inputs...));
   step->saved = std::move(saved);
-  for (at::Tensor output : outputs) torch::autograd::set_history(output, step);
+  for (at::Tensor output : outputs) {
+    if (output.defined()) torch::autograd::set_history(output, step);
+  }
 }
 
 }  // namespace scvi::kernel

@@ -143,13 +143,11 @@ Elbo SCANVI::forward(const MiniBatch& batch, Noise& noise) {
   const kernel::LayerInput x = encoder_input(counts);
   const LabelHypotheses hypotheses(batch.labels, batch.size(), options().n_labels, y_prior_);
   const at::Tensor& labels = hypotheses.labels();
-  const auto qz1 = z_encoder().forward(x, {}, noise);
+  const auto qz1 = z_encoder().draw(x, {}, {}, noise, /*with_log_density=*/true);
   const auto l = l_encoder().draw(x, {}, {batch.local_l_mean, batch.local_l_var}, noise);
   const at::Tensor z1 = hypotheses.rows(qz1.latent);
   const auto z2 = encoder_z2_z1_->draw(z1, {labels}, {}, noise);
-  const auto pz1 = z1_given(z2.latent, labels, noise);
-  const at::Tensor log_p_z1 = normal_log_prob(z1, pz1.p_m, pz1.p_v).sum(-1);
-  const at::Tensor log_q_z1 = normal_log_prob(qz1.latent, qz1.q_m, qz1.q_v).sum(-1);
+  const at::Tensor log_p_z1 = decoder_z1_z2_->log_density(z1, z2.latent, {labels}, noise);
 
   // The counts depend on the label through its dispersion, or not at all.
   const bool by_label = options().dispersion == Dispersion::gene_label && !hypotheses.all_known();
@@ -163,12 +161,12 @@ Elbo SCANVI::forward(const MiniBatch& batch, Noise& noise) {
                          count_distribution(batch_index, labels), noise);
   };
   if (hypotheses.all_known()) {
-    return {.reconstruction = nll() + log_q_z1 - log_p_z1, .kl_local = z2.kl + l.kl};
+    return {.reconstruction = nll() + qz1.log_density - log_p_z1, .kl_local = z2.kl + l.kl};
   }
   const at::Tensor probabilities = classifier_->forward(qz1.latent, noise);
   const at::Tensor of_counts = by_label ? hypotheses.expectation(nll(), probabilities) : nll();
   const at::Tensor kl_y = hypotheses.where_hidden(kl_categorical(probabilities, y_prior_));
-  return {.reconstruction = of_counts + log_q_z1 - hypotheses.expectation(log_p_z1, probabilities),
+  return {.reconstruction = of_counts + qz1.log_density - hypotheses.expectation(log_p_z1, probabilities),
           .kl_local = hypotheses.expectation(z2.kl, probabilities) + kl_y + l.kl};
 }
 

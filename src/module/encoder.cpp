@@ -46,7 +46,7 @@ Encoder::Output Encoder::forward(const kernel::LayerInput& x, const std::vector<
 }
 
 Encoder::Draw Encoder::draw(const kernel::LayerInput& x, const std::vector<at::Tensor>& categories,
-                            const Prior& prior, Noise& noise) {
+                            const Prior& prior, Noise& noise, bool with_log_density) {
   const at::Tensor q = encoder_->forward(x, categories, noise);
   const kernel::LatentHeads heads{.mean_weight = mean_encoder_->weight,
                                   .mean_bias = mean_encoder_->bias,
@@ -58,14 +58,16 @@ Encoder::Draw Encoder::draw(const kernel::LayerInput& x, const std::vector<at::T
   if (kernel::can_fuse(q, heads)) {
     const at::Tensor eps =
         noise.standard_normal(options_.sample_name, {q.size(0), options_.n_output}, q.options().requires_grad(false));
-    const auto fused = kernel::latent_draw(q, heads, eps);
-    return {z_transformation(fused.z), fused.kl};
+    const auto fused = kernel::latent_draw(q, heads, eps, with_log_density);
+    return {z_transformation(fused.z), fused.kl, fused.log_density};
   }
   const at::Tensor mean = mean_encoder_->forward(q);
   const at::Tensor variance = at::exp(var_encoder_->forward(q)) + kSmallestVariance;
   const at::Tensor kl = prior.mean.defined() ? kl_normal(mean, variance, prior.mean, prior.variance)
                                              : kl_standard_normal(mean, variance);
-  return {z_transformation(reparameterize_gaussian(mean, variance, options_.sample_name, noise)), kl.sum(1)};
+  const at::Tensor sample = reparameterize_gaussian(mean, variance, options_.sample_name, noise);
+  return {z_transformation(sample), kl.sum(1),
+          with_log_density ? normal_log_prob(sample, mean, variance).sum(1) : at::Tensor()};
 }
 
 at::Tensor Encoder::z_transformation(const at::Tensor& sample) const {

@@ -2,6 +2,9 @@
 
 #include <ATen/ATen.h>
 
+#include "scvi/distribution/divergence.hpp"
+#include "scvi/kernel/latent_draw.hpp"
+
 namespace scvi {
 
 Decoder::Decoder(const DecoderOptions& options, Initializer& initializer) {
@@ -22,6 +25,17 @@ Decoder::Decoder(const DecoderOptions& options, Initializer& initializer) {
 Decoder::Output Decoder::forward(const at::Tensor& x, const std::vector<at::Tensor>& categories, Noise& noise) {
   const at::Tensor p = decoder_->forward(x, categories, noise);
   return {.p_m = mean_decoder_->forward(p), .p_v = at::exp(var_decoder_->forward(p))};
+}
+
+at::Tensor Decoder::log_density(const at::Tensor& value, const at::Tensor& x,
+                                const std::vector<at::Tensor>& categories, Noise& noise) {
+  const at::Tensor p = decoder_->forward(x, categories, noise);
+  const kernel::LatentHeads heads{.mean_weight = mean_decoder_->weight,
+                                  .mean_bias = mean_decoder_->bias,
+                                  .variance_weight = var_decoder_->weight,
+                                  .variance_bias = var_decoder_->bias};
+  if (kernel::can_fuse(p, heads)) return kernel::latent_log_density(value.contiguous(), p, heads);
+  return normal_log_prob(value, mean_decoder_->forward(p), at::exp(var_decoder_->forward(p))).sum(-1);
 }
 
 }  // namespace scvi

@@ -170,45 +170,85 @@ TEST(FusedLayer, LeavesOtherTypesLayoutsAndTheOtherRoadAlone) {
   settings().kernel = KernelRoad::fused;
 }
 
+/// Heads of latent variables with their twins in float64.
+struct HeadsAndTwins {
+  LatentHeads heads;
+  std::vector<at::Tensor> parameters, twins;
+
+  HeadsAndTwins() {
+    const auto parameter = [](at::IntArrayRef shape) { return (0.3 * torch::randn(shape)).requires_grad_(true); };
+    parameters = {parameter({4, kHidden}), parameter({4}), parameter({4, kHidden}), parameter({4})};
+    heads = {.mean_weight = parameters[0],
+             .mean_bias = parameters[1],
+             .variance_weight = parameters[2],
+             .variance_bias = parameters[3],
+             .variance_floor = 1e-4};
+    for (const at::Tensor& tensor : parameters) twins.push_back(wide(tensor));
+  }
+  at::Tensor mean(const at::Tensor& hidden) const { return at::linear(hidden, twins[0], twins[1]); }
+  at::Tensor variance(const at::Tensor& hidden) const { return at::linear(hidden, twins[2], twins[3]).exp() + 1e-4; }
+
+  void expect_same_gradients() const {
+    for (std::size_t i = 0; i < parameters.size(); ++i) {
+      expect_close(parameters[i].grad(), twins[i].grad(), std::to_string(i).c_str());
+    }
+  }
+};
+
 TEST(LatentDraw, EqualsItsPartsAndTheirGradients) {
   torch::manual_seed(6);
-  for (const bool with_prior : {false, true}) {
+  for (const int which : {0, 1, 2, 3}) {
+    const bool with_prior = (which & 1) != 0, with_density = (which & 2) != 0;
     const at::Tensor hidden = torch::randn({kRows, kHidden}).requires_grad_(true);
-    const auto parameter = [](at::IntArrayRef shape) { return (0.3 * torch::randn(shape)).requires_grad_(true); };
-    LatentHeads heads{.mean_weight = parameter({4, kHidden}),
-                      .mean_bias = parameter({4}),
-                      .variance_weight = parameter({4, kHidden}),
-                      .variance_bias = parameter({4}),
-                      .variance_floor = 1e-4};
+    HeadsAndTwins both;
+    LatentHeads& heads = both.heads;
     if (with_prior) {
       heads.prior_mean = torch::randn({kRows, 1});
       heads.prior_variance = torch::rand({kRows, 1}) + 0.2;
     }
     const at::Tensor eps = torch::randn({kRows, 4});
     ASSERT_TRUE(can_fuse(hidden, heads));
-    const LatentDraw ours = latent_draw(hidden, heads, eps);
+    const LatentDraw ours = latent_draw(hidden, heads, eps, with_density);
     const at::Tensor hidden2 = wide(hidden);
-    const std::vector<at::Tensor> parameters = {heads.mean_weight, heads.mean_bias, heads.variance_weight,
-                                                heads.variance_bias};
-    std::vector<at::Tensor> twins;
-    for (const at::Tensor& tensor : parameters) twins.push_back(wide(tensor));
-    const at::Tensor mean2 = at::linear(hidden2, twins[0], twins[1]);
-    const at::Tensor variance = at::linear(hidden2, twins[2], twins[3]).exp() + 1e-4;
-    const at::Tensor z = mean2 + variance.sqrt() * eps;
-    const at::Tensor kl = (with_prior ? kl_normal(mean2, variance, heads.prior_mean.to(at::kDouble),
+    const at::Tensor mean = both.mean(hidden2), variance = both.variance(hidden2);
+    const at::Tensor z = mean + variance.sqrt() * eps;
+    const at::Tensor kl = (with_prior ? kl_normal(mean, variance, heads.prior_mean.to(at::kDouble),
                                                   heads.prior_variance.to(at::kDouble))
-                                      : kl_standard_normal(mean2, variance))
+                                      : kl_standard_normal(mean, variance))
                               .sum(1);
     expect_close(ours.z, z, "z");
     expect_close(ours.kl, kl, "kl");
-    const at::Tensor dz = torch::randn({kRows, 4}), dkl = torch::randn({kRows});
-    ((ours.z * dz).sum() + (ours.kl * dkl).sum()).backward();
-    ((z * dz).sum() + (kl * dkl).sum()).backward();
-    expect_close(hidden.grad(), hidden2.grad(), "hidden");
-    for (std::size_t i = 0; i < parameters.size(); ++i) {
-      expect_close(parameters[i].grad(), twins[i].grad(), std::to_string(i).c_str());
+    const at::Tensor dz = torch::randn({kRows, 4}), dkl = torch::randn({kRows}), ddensity = torch::randn({kRows});
+    at::Tensor sum = (ours.z * dz).sum() + (ours.kl * dkl).sum(), plain_sum = (z * dz).sum() + (kl * dkl).sum();
+    EXPECT_EQ(ours.log_density.defined(), with_density);
+    if (with_density) {
+      const at::Tensor density = normal_log_prob(z, mean, variance).sum(1);
+      expect_close(ours.log_density, density, "log density");
+      sum = sum + (ours.log_density * ddensity).sum();
+      plain_sum = plain_sum + (density * ddensity).sum();
     }
+    sum.backward();
+    plain_sum.backward();
+    expect_close(hidden.grad(), hidden2.grad(), "hidden");
+    both.expect_same_gradients();
   }
+}
+
+TEST(LatentLogDensity, EqualsItsFormulaAndItsGradients) {
+  torch::manual_seed(7);
+  const at::Tensor hidden = torch::randn({kRows, kHidden}).requires_grad_(true);
+  const at::Tensor z = torch::randn({kRows, 4}).requires_grad_(true);
+  const HeadsAndTwins both;
+  const at::Tensor ours = latent_log_density(z, hidden, both.heads);
+  const at::Tensor hidden2 = wide(hidden), z2 = wide(z);
+  const at::Tensor plain = normal_log_prob(z2, both.mean(hidden2), both.variance(hidden2)).sum(1);
+  expect_close(ours, plain, "density");
+  const at::Tensor direction = torch::randn({kRows});
+  (ours * direction).sum().backward();
+  (plain * direction).sum().backward();
+  expect_close(hidden.grad(), hidden2.grad(), "hidden");
+  expect_close(z.grad(), z2.grad(), "z");
+  both.expect_same_gradients();
 }
 
 /// The loss of the heads in plain operations of float64.

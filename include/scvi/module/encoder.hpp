@@ -42,6 +42,8 @@ class Encoder : public torch::nn::Module {
   struct Draw {
     at::Tensor latent;  ///< (cells, n_output) a sample, transformed
     at::Tensor kl;      ///< (cells) KL of the normal distribution from the prior, in nats
+    /// (cells) log density of the normal distribution at the sample, in nats; undefined if not asked for.
+    at::Tensor log_density;
   };
   /// A normal prior, (cells, 1) each, the same for every dimension; undefined: Normal(0, 1).
   struct Prior {
@@ -56,7 +58,8 @@ class Encoder : public torch::nn::Module {
   Output forward(const kernel::LayerInput& x, const std::vector<at::Tensor>& categories, Noise& noise,
                  bool draw_sample = true);
   /// What the bound needs of forward(), with the same draws.
-  Draw draw(const kernel::LayerInput& x, const std::vector<at::Tensor>& categories, const Prior& prior, Noise& noise);
+  Draw draw(const kernel::LayerInput& x, const std::vector<at::Tensor>& categories, const Prior& prior, Noise& noise,
+            bool with_log_density = false);
   /// What the latent distribution makes of a normal sample.
   at::Tensor z_transformation(const at::Tensor& sample) const;
 

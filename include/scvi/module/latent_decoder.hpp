@@ -23,6 +23,9 @@ class Decoder : public torch::nn::Module {
 
   /// @param x (cells, n_input)
   Output forward(const at::Tensor& x, const std::vector<at::Tensor>& categories, Noise& noise);
+  /// (cells) log density, in nats, of the decoded distribution at some values. @param value (cells, n_output)
+  at::Tensor log_density(const at::Tensor& value, const at::Tensor& x, const std::vector<at::Tensor>& categories,
+                         Noise& noise);
 
  private:
   std::shared_ptr<FCLayers> decoder_;
