@@ -80,6 +80,12 @@ std::string needs_told_labels(const Posterior& posterior) {
   return posterior.with_known_labels().nb_cells() > 0 ? "" : "it needs cells whose label is known";
 }
 
+std::string needs_groups(const Posterior& posterior) {
+  const auto* const model = dynamic_cast<const LabelModel*>(&posterior.model());
+  if (model && model->labels_groups().empty()) return "the model knows no groups of labels (--labels-groups)";
+  return needs_told_labels(posterior);
+}
+
 std::string needs_corrupted_counts(const Posterior& posterior) {
   return posterior.gene_dataset().has_corrupted_X() ? "" : "it needs corrupted counts";
 }
@@ -160,6 +166,18 @@ std::vector<PosteriorMetric> make_metrics() {
        .help = "share of the labels that the model tells rightly",
        .compute_with = [](const Posterior& posterior,
                           const MetricOptions&) { return annotation_accuracy(posterior).unweighted; },
+       .why_undefined = needs_told_labels},
+      {.name = "hierarchical_accuracy",
+       .larger_is_better = true,
+       .help = "share of the cells whose label's group the model tells rightly",
+       .compute_with = [](const Posterior& posterior,
+                          const MetricOptions&) { return hierarchical_accuracy(posterior); },
+       .why_undefined = needs_groups},
+      {.name = "unsupervised_classification_accuracy",
+       .larger_is_better = true,
+       .help = "share of the cells that are right under the best matching of told labels with labels",
+       .compute_with = [](const Posterior& posterior,
+                          const MetricOptions&) { return unsupervised_classification_accuracy(posterior); },
        .why_undefined = needs_told_labels},
       {.name = "imputation_median_score",
        .help = "median error of the means that are put in place of corrupted counts",

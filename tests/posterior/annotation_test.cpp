@@ -49,6 +49,9 @@ TEST(Annotation, CountsHowOftenLabelsAndTheirGroupsAreRight) {
   EXPECT_DOUBLE_EQ(hierarchical_accuracy(cells), right_group / n);
   EXPECT_GE(unsupervised_classification_accuracy(cells), right / n);
   EXPECT_DOUBLE_EQ(posterior_metric("accuracy").compute(cells), right / n);
+  EXPECT_DOUBLE_EQ(posterior_metric("hierarchical_accuracy").compute(cells), right_group / n);
+  EXPECT_EQ(posterior_metric("unsupervised_classification_accuracy").compute(cells),
+            unsupervised_classification_accuracy(cells));
 }
 
 TEST(Annotation, RefusesModelsThatTellNoLabelsOrKnowNoGroups) {
@@ -57,6 +60,7 @@ TEST(Annotation, RefusesModelsThatTellNoLabelsOrKnowNoGroups) {
   EXPECT_THROW(annotation_accuracy(plain), InputError);
   EXPECT_FALSE(posterior_metric("accuracy").why_undefined(plain).empty());
   EXPECT_THROW(hierarchical_accuracy(posterior({})), InputError);
+  EXPECT_FALSE(posterior_metric("hierarchical_accuracy").why_undefined(posterior({})).empty());
 }
 
 }  // namespace

@@ -32,8 +32,9 @@ struct PosteriorMetric {
 
 /// All metrics: elbo, reconstruction_error, marginal_ll, entropy_batch_mixing, knn_purity, silhouette (of the
 /// labels), nmi, ari, uca (the last three: of labels and as many clusters; all of the latent mean), accuracy,
-/// imputation_median_score and imputation_mean_score (of ImputationBenchmark; the data set must have corrupted
-/// counts). Scores of labels leave out the cells whose label is hidden.
+/// hierarchical_accuracy, unsupervised_classification_accuracy, imputation_median_score and imputation_mean_score (of
+/// ImputationBenchmark; the data set must have corrupted counts). Scores of labels leave out the cells whose label is
+/// hidden.
 const std::vector<PosteriorMetric>& posterior_metrics();
 
 /// @throws InputError for an unknown name, with the nearest
