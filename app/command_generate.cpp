@@ -236,8 +236,8 @@ int generate(const Arguments& arguments) {
                                         {"n_samples", options.n_samples},
                                         {"seed", static_cast<std::int64_t>(options.seed)}});
   io::write_h5ad(options.output, contents, overwrite_of(options.force));
-  log_info("wrote " + options.output + ": (" + with_thousands(contents.obs.n_rows()) + " rows x " +
-           with_thousands(std::ssize(generator.gene_names())) + " genes)");
+  log_info("wrote " + options.output + ": " + with_thousands(contents.obs.n_rows()) + " cells x " +
+           with_thousands(std::ssize(generator.gene_names())) + " genes");
   return 0;
 }
 
