@@ -57,13 +57,16 @@ io::Categorical categories_of(const io::CountFile& file, const std::string& key,
   return categories;
 }
 
-/// Takes a category away: its cells have none then.
+/// Takes a category away: its cells have none then. The last one stays in the list, which must not be empty.
 void hide_category(io::Categorical& column, const std::string& name) {
   const auto found = std::find(column.categories.begin(), column.categories.end(), name);
   if (found == column.categories.end()) return;
   const auto hidden = static_cast<std::int32_t>(found - column.categories.begin());
   for (std::int32_t& code : column.codes) {
     if (code == hidden) code = kHiddenLabel;
+  }
+  if (column.categories.size() == 1) return;
+  for (std::int32_t& code : column.codes) {
     if (code > hidden) --code;
   }
   column.categories.erase(found);
