@@ -19,52 +19,26 @@ constexpr std::int64_t kBytesOfPair = 24;
 /// Denoised samples that are added at a time, at least.
 constexpr std::int64_t kRowsAtATime = 4096;
 
-struct CorrelationsOptions {
-  std::string run;
-  std::string data;
-  std::string output;
-  CountsInput reading;
-  std::string memory;
-  std::string genes;
-  std::string transform_batch;
+struct CorrelationsOptions : ExpressionCommand {
   std::string method = "spearman";
   double rna_size_factor = 1000;
   std::int64_t n_samples = 10;
-  std::int64_t batch_size = 128;
-  std::uint64_t seed = 0;
-  std::string device = "auto";
-  bool force = false;
-  CommonOptions common;
 };
 
 void add_options(CLI::App& app, CorrelationsOptions& options) {
-  app.add_option("RUN", options.run, "the folder that `scvi train` wrote")->required()->check(not_empty());
-  app.add_option("DATA", options.data, kAnyCounts)->required()->check(not_empty());
-  app.add_option("--output,-o", options.output, "the .tsv, .csv or .h5ad file to write")
-      ->required()
-      ->check(not_empty());
+  add_expression_options(
+      app, options, "the .tsv, .csv or .h5ad file to write",
+      "decode every cell as if it came from this batch; of several (a,b, or all) the mean is taken");
   app.add_option("--method", options.method, "spearman (of ranks) or pearson")
       ->check(one_of({"spearman", "pearson"}))
       ->capture_default_str();
-  app.add_option("--genes", options.genes, "only these genes, in this order: a,b, or a file with one a line")
-      ->check(not_empty());
   app.add_option("--n-samples", options.n_samples, "denoised samples of each cell")
       ->check(whole_number(1, 100000))
       ->capture_default_str();
   app.add_option("--rna-size-factor", options.rna_size_factor, "library size of every denoised sample")
       ->check(positive_number())
       ->capture_default_str();
-  app.add_option("--transform-batch", options.transform_batch,
-                 "decode every cell as if it came from this batch; of several (a,b, or all) the mean is taken")
-      ->check(not_empty());
-  add_input_options(app, options.reading);
-  add_memory_option(app, options.memory);
-  add_batch_size_option(app, options.batch_size);
-  app.add_option("--seed", options.seed, "seed of the draws")->check(whole_number(0))->capture_default_str();
-  add_device_option(app, options.device);
-  add_force_option(app, options.force);
-  add_kernel_option(app, options.common);
-  add_common_options(app, options.common);
+  add_computing_options(app, options);
 }
 
 /// What the correlations need in memory, but for the counts.

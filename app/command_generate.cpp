@@ -20,22 +20,10 @@ namespace {
 /// Numbers that are drawn at a time, on their way to the file, but at least those of one minibatch.
 constexpr std::int64_t kNumbersAtATime = std::int64_t{1} << 22;
 
-struct GenerateOptionsOfCommand {
-  std::string run;
-  std::string data;
-  std::string output;
-  CountsInput reading;
-  std::string memory;
-  std::string genes;
-  std::string transform_batch;
+struct GenerateOptionsOfCommand : ExpressionCommand {
   double rna_size_factor = 1000;
   bool denoised = false;
   std::int64_t n_samples = 1;
-  std::int64_t batch_size = 128;
-  std::uint64_t seed = 0;
-  std::string device = "auto";
-  bool force = false;
-  CommonOptions common;
 };
 
 /// What is contradictory is refused before any file is opened.
@@ -170,31 +158,18 @@ io::Frame repeated_cells(io::Frame obs, std::int64_t n_samples) {
 }
 
 void add_options(CLI::App& app, GenerateOptionsOfCommand& options) {
-  app.add_option("RUN", options.run, "the folder that `scvi train` wrote")->required()->check(not_empty());
-  app.add_option("DATA", options.data, kAnyCounts)->required()->check(not_empty());
-  app.add_option("--output,-o", options.output, "the .h5ad file to write")->required()->check(not_empty());
+  add_expression_options(app, options, "the .h5ad file to write",
+                         "denoised: decode every cell as if it came from this batch");
   app.add_option("--n-samples", options.n_samples,
                  "samples of each cell; of several, the rows of the file are CELL-1, CELL-2, ...")
       ->check(whole_number(1, 100000))
       ->capture_default_str();
-  app.add_option("--genes", options.genes, "only these genes, in this order: a,b, or a file with one a line")
-      ->check(not_empty());
   app.add_flag("--denoised", options.denoised,
                "the rates that counts would be drawn from, at a common library size, in place of counts");
   app.add_option("--rna-size-factor", options.rna_size_factor, "denoised: the library size of every cell")
       ->check(positive_number())
       ->capture_default_str();
-  app.add_option("--transform-batch", options.transform_batch,
-                 "denoised: decode every cell as if it came from this batch")
-      ->check(not_empty());
-  add_input_options(app, options.reading);
-  add_memory_option(app, options.memory);
-  add_batch_size_option(app, options.batch_size);
-  app.add_option("--seed", options.seed, "seed of the draws")->check(whole_number(0))->capture_default_str();
-  add_device_option(app, options.device);
-  add_force_option(app, options.force);
-  add_kernel_option(app, options.common);
-  add_common_options(app, options.common);
+  add_computing_options(app, options);
 }
 
 int generate(const Arguments& arguments) {

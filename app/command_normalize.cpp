@@ -23,22 +23,10 @@ constexpr std::int64_t kNumbersAtATime = std::int64_t{1} << 22;
 constexpr std::int64_t kMinibatchesAtATime = 8;
 constexpr const char* kLatentLibrary = "latent";
 
-struct NormalizeOptions {
-  std::string run;
-  std::string data;
-  std::string output;
-  CountsInput reading;
-  std::string memory;
-  std::string transform_batch;
-  std::string genes;
+struct NormalizeOptions : ExpressionCommand {
   std::string library_size = "1";
   std::string layer;
   std::int64_t n_samples = 1;
-  std::int64_t batch_size = 128;
-  std::uint64_t seed = 0;
-  std::string device = "auto";
-  bool force = false;
-  CommonOptions common;
 };
 
 /// What is written, and how.
@@ -138,33 +126,19 @@ class Normalizer {
 };
 
 void add_options(CLI::App& app, NormalizeOptions& options) {
-  app.add_option("RUN", options.run, "the folder that `scvi train` wrote")->required()->check(not_empty());
-  app.add_option("DATA", options.data, kAnyCounts)->required()->check(not_empty());
-  app.add_option("--output,-o", options.output, "the .h5ad, .tsv or .csv file to write")
-      ->required()
-      ->check(not_empty());
-  app.add_option("--transform-batch", options.transform_batch,
-                 "decode every cell as if it came from this batch; of several (a,b, or all) the mean is taken")
-      ->check(not_empty());
+  add_expression_options(
+      app, options, "the .h5ad, .tsv or .csv file to write",
+      "decode every cell as if it came from this batch; of several (a,b, or all) the mean is taken");
   app.add_option("--n-samples", options.n_samples, "samples of the latent space whose mean is taken")
       ->check(whole_number(1, 1000000))
       ->capture_default_str();
-  app.add_option("--genes", options.genes, "only these genes, in this order: a,b, or a file with one a line")
-      ->check(not_empty());
   app.add_option("--library-size", options.library_size,
                  "what the frequencies of a cell sum to; latent: the library size that the model infers for it")
       ->capture_default_str();
   app.add_option("--as-layer", options.layer,
                  "write a copy of the data with this layer, instead of a new file with the expression in X")
       ->check(not_empty());
-  add_input_options(app, options.reading);
-  add_memory_option(app, options.memory);
-  add_batch_size_option(app, options.batch_size);
-  app.add_option("--seed", options.seed, "seed of the draws")->check(whole_number(0))->capture_default_str();
-  add_device_option(app, options.device);
-  add_force_option(app, options.force);
-  add_kernel_option(app, options.common);
-  add_common_options(app, options.common);
+  add_computing_options(app, options);
 }
 
 void write(const NormalizeOptions& options, Output output, const Normalizer& normalizer, io::Frame obs,

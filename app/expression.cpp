@@ -5,6 +5,8 @@
 #include <filesystem>
 
 #include "cli.hpp"
+#include "memory.hpp"
+#include "model_data.hpp"
 #include "scvi/core/error.hpp"
 #include "scvi/core/text.hpp"
 
@@ -31,6 +33,27 @@ std::string field_of(const std::string& name, char separator) {
 }
 
 }  // namespace
+
+void add_expression_options(CLI::App& app, ExpressionCommand& command, const std::string& output,
+                            const std::string& transform_batch) {
+  app.add_option("RUN", command.run, "the folder that `scvi train` wrote")->required()->check(not_empty());
+  app.add_option("DATA", command.data, kAnyCounts)->required()->check(not_empty());
+  app.add_option("--output,-o", command.output, output)->required()->check(not_empty());
+  app.add_option("--genes", command.genes, "only these genes, in this order: a,b, or a file with one a line")
+      ->check(not_empty());
+  app.add_option("--transform-batch", command.transform_batch, transform_batch)->check(not_empty());
+}
+
+void add_computing_options(CLI::App& app, ExpressionCommand& command) {
+  add_input_options(app, command.reading);
+  add_memory_option(app, command.memory);
+  add_batch_size_option(app, command.batch_size);
+  app.add_option("--seed", command.seed, "seed of the draws")->check(whole_number(0))->capture_default_str();
+  add_device_option(app, command.device);
+  add_force_option(app, command.force);
+  add_kernel_option(app, command.common);
+  add_common_options(app, command.common);
+}
 
 std::string ending_of(const std::string& path) {
   return std::filesystem::path(path).extension().string();

@@ -4,12 +4,38 @@
 #include <string>
 #include <vector>
 
+#include "cli.hpp"
+#include "counts_input.hpp"
 #include "scvi/core/atomic_file.hpp"
 #include "scvi/io/h5ad.hpp"
 
 namespace scvi::app {
 
 // What commands share that write numbers for cells and genes.
+
+/// What each of them is told.
+struct ExpressionCommand {
+  std::string run;
+  std::string data;
+  std::string output;
+  std::string genes;
+  std::string transform_batch;
+  CountsInput reading;
+  std::string memory;
+  std::int64_t batch_size = 128;
+  std::uint64_t seed = 0;
+  std::string device = "auto";
+  bool force = false;
+  CommonOptions common;
+};
+
+/// RUN, DATA, --output, --genes and --transform-batch.
+/// @param output what the file may be
+/// @param transform_batch what --transform-batch does
+void add_expression_options(CLI::App& app, ExpressionCommand& command, const std::string& output,
+                            const std::string& transform_batch);
+/// How counts are read, what is computed with, and what every command has.
+void add_computing_options(CLI::App& app, ExpressionCommand& command);
 
 /// ".h5ad" of "OUT.h5ad".
 std::string ending_of(const std::string& path);

@@ -5,6 +5,7 @@
 
 #include "scvi/model/label_model.hpp"
 #include "scvi/model/model.hpp"
+#include "scvi/model/vae.hpp"
 
 namespace scvi::testing {
 
@@ -19,6 +20,19 @@ inline MiniBatch labelled_batch(const std::vector<std::int64_t>& labels, std::in
   batch.batch_index = at::arange(n_cells, at::kLong).remainder(2).view({n_cells, 1});
   batch.labels = at::tensor(labels, at::kLong).view({n_cells, 1});
   return batch;
+}
+
+/// A small model of the cells of labelled_batch(). @tparam Options VaecOptions or ScanviOptions
+template <class Options>
+Options small_label_model(Dispersion dispersion = Dispersion::gene) {
+  return {.vae = {.n_input = 12,
+                  .n_batch = 2,
+                  .n_labels = 3,
+                  .n_hidden = 8,
+                  .n_latent = 4,
+                  .dropout_rate = 0,
+                  .dispersion = dispersion},
+          .y_prior = {0.2, 0.5, 0.3}};
 }
 
 /// The cells at these positions.

@@ -16,19 +16,10 @@ using testing::cells_of;
 using testing::labelled_batch;
 using testing::SteadyNoise;
 
-ScanviOptions small(Dispersion dispersion = Dispersion::gene) {
-  return {.vae = {.n_input = 12,
-                  .n_batch = 2,
-                  .n_labels = 3,
-                  .n_hidden = 8,
-                  .n_latent = 4,
-                  .dropout_rate = 0,
-                  .dispersion = dispersion},
-          .y_prior = {0.2, 0.5, 0.3}};
-}
+constexpr auto small = testing::small_label_model<ScanviOptions>;
 
 ScanviOptions grouped() {
-  ScanviOptions options = small();
+  ScanviOptions options = small(Dispersion::gene);
   options.labels_groups = {1, 0, 1};
   options.use_labels_groups = true;
   return options;
@@ -76,7 +67,7 @@ TEST(SCANVI, TakesKnownAndHiddenLabelsSideBySideOnBothRoads) {
 }
 
 TEST(SCANVI, GivesGradientsToAllItsPartsFromHiddenLabels) {
-  SCANVI model(small(), 1);
+  SCANVI model(small(Dispersion::gene), 1);
   const Elbo terms = bound(model, labelled_batch({0, kHiddenLabel, kHiddenLabel, 1, 2, 0}));
   (terms.reconstruction + terms.kl_local).mean().backward();
   for (const auto& item : model.named_parameters()) {
@@ -102,7 +93,7 @@ TEST(SCANVI, TellsTheGroupFirstAndThenTheLabelWithinIt) {
 }
 
 TEST(SCANVI, GivesSamplesOfBothLatentVariablesAndTheMeanOfTheSecondInEvaluation) {
-  SCANVI model(small(), 1);
+  SCANVI model(small(Dispersion::gene), 1);
   const MiniBatch batch = labelled_batch({0, 1, 2, kHiddenLabel});
   SteadyNoise noise;
   model.eval();
@@ -118,7 +109,7 @@ TEST(SCANVI, GivesSamplesOfBothLatentVariablesAndTheMeanOfTheSecondInEvaluation)
 }
 
 TEST(SCANVI, BuildsItsClassifierAsTold) {
-  ScanviOptions options = small();
+  ScanviOptions options = small(Dispersion::gene);
   options.classifier_n_layers = 2;
   options.classifier_n_hidden = 5;
   options.classifier_dropout_rate = 0.3;
@@ -126,7 +117,7 @@ TEST(SCANVI, BuildsItsClassifierAsTold) {
   EXPECT_EQ(model.classifier().options().n_layers, 2);
   EXPECT_EQ(model.classifier().options().n_hidden, 5);
   EXPECT_EQ(model.classifier().options().dropout_rate, 0.3);
-  SCANVI plain(small(), 1);
+  SCANVI plain(small(Dispersion::gene), 1);
   EXPECT_EQ(plain.classifier().options().n_hidden, 8);
   EXPECT_EQ(plain.classifier().options().dropout_rate, 0);
 }

@@ -16,16 +16,7 @@ using testing::cells_of;
 using testing::labelled_batch;
 using testing::SteadyNoise;
 
-VaecOptions small(Dispersion dispersion = Dispersion::gene) {
-  return {.vae = {.n_input = 12,
-                  .n_batch = 2,
-                  .n_labels = 3,
-                  .n_hidden = 8,
-                  .n_latent = 4,
-                  .dropout_rate = 0,
-                  .dispersion = dispersion},
-          .y_prior = {0.2, 0.5, 0.3}};
-}
+constexpr auto small = testing::small_label_model<VaecOptions>;
 
 TEST(VAEC, WeighsACellWithAHiddenLabelUnderEveryLabel) {
   for (const auto dispersion :
@@ -53,7 +44,7 @@ TEST(VAEC, TakesKnownAndHiddenLabelsSideBySideOnBothRoads) {
   const MiniBatch batch = labelled_batch(labels);
   for (const auto road : {KernelRoad::fused, KernelRoad::aten}) {
     settings().kernel = road;
-    VAEC model(small(), 1);
+    VAEC model(small(Dispersion::gene), 1);
     model.eval();
     const Elbo all = bound(model, batch);
     for (std::int64_t cell = 0; cell < 6; ++cell) {
@@ -66,7 +57,7 @@ TEST(VAEC, TakesKnownAndHiddenLabelsSideBySideOnBothRoads) {
 }
 
 TEST(VAEC, LeavesTheClassifierAloneWhereAllLabelsAreKnown) {
-  VAEC model(small(), 1);
+  VAEC model(small(Dispersion::gene), 1);
   bound(model, labelled_batch({0, 1, 2, 0, 1, 2})).reconstruction.mean().backward();
   for (const auto& item : model.classifier().named_parameters()) EXPECT_FALSE(item.value().grad().defined());
   bound(model, labelled_batch({0, 1, kHiddenLabel, 0, 1, 2})).reconstruction.mean().backward();
@@ -91,7 +82,7 @@ TEST(VAEC, TakesTheMostProbableLabelWhereOneIsNeeded) {
 }
 
 TEST(VAEC, GivesTheSameProbabilitiesAndTheirLogarithms) {
-  VAEC model(small(), 1);
+  VAEC model(small(Dispersion::gene), 1);
   model.eval();
   const MiniBatch batch = labelled_batch({0, 1, 2});
   SteadyNoise noise;
@@ -116,7 +107,7 @@ TEST(VAEC, IsBuiltAgainFromItsHyperparameters) {
 
 TEST(VAEC, RefusesWhatCannotWork) {
   const auto refused = [](auto change) {
-    VaecOptions options = small();
+    VaecOptions options = small(Dispersion::gene);
     change(options);
     EXPECT_THROW(VAEC{options}, InputError);
   };
@@ -127,7 +118,7 @@ TEST(VAEC, RefusesWhatCannotWork) {
   refused([](VaecOptions& options) { options.vae.latent_distribution = LatentDistribution::ln; });
   EXPECT_THROW(make_model("vaec", {12, 2, 3}, {{"y_prior", std::string("0.2,half,0.3")}}), InputError);
   EXPECT_THROW(make_model("vaec", {12, 2, 3}, {{"y_prior", std::string("0.2,0.5,0.3,")}}), InputError);
-  VAEC model(small(), 1);
+  VAEC model(small(Dispersion::gene), 1);
   EXPECT_THROW(bound(model, labelled_batch({0, 3, 1})), InputError);
   EXPECT_THROW(bound(model, labelled_batch({0, -2, 1})), InputError);
 }

@@ -1,11 +1,13 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "comparison.hpp"
 #include "golden_case.hpp"
 #include "scvi/kernel/noise.hpp"
 #include "scvi/model/model.hpp"
+#include "scvi/training/trainer.hpp"
 
 namespace scvi::parity {
 
@@ -38,6 +40,11 @@ void compare_gradients(const GoldenCase& golden, const Model& model, const std::
                        Comparison& comparison);
 void compare_buffers(const GoldenCase& golden, const Model& model, const std::string& group, Comparison& comparison);
 void compare_weights(const GoldenCase& golden, const Model& model, const std::string& group, Comparison& comparison);
+
+/// Trains along the minibatches of a trajectory and compares losses, KL weights and weights.
+/// @param train_on trains on the minibatch of that number, and says the loss
+void replay_steps(const GoldenCase& golden, UnsupervisedTrainer& trainer, const Model& model,
+                  const std::function<double(std::int64_t, Noise&)>& train_on, Comparison& comparison);
 
 /// The model that a case is about, untrained, on the device of the replay.
 std::shared_ptr<Model> model_of(const GoldenCase& golden);

@@ -314,23 +314,12 @@ void replay_label_trajectory(const GoldenCase& golden, Comparison& comparison) {
 
   const at::Tensor rows = golden.tensor("trajectory/minibatch_index");
   const at::Tensor labelled_rows = golden.tensor("trajectory/labelled_minibatch_index");
-  const auto draws = golden.tape("trajectory/noise");
-  const auto per_epoch = settings.at("iterations_per_epoch").get<std::int64_t>();
-  const at::Tensor expected_loss = golden.tensor64("trajectory/loss");
-  at::Tensor losses = at::empty_like(expected_loss);
-  at::Tensor kl_weights = at::empty_like(expected_loss);
-  for (std::int64_t step = 0; step < rows.size(0); ++step) {
-    trainer.set_epoch(step / per_epoch);
-    std::map<std::string, at::Tensor> draws_of_step;
-    for (const auto& [name, values] : draws) draws_of_step[name] = values[step];
-    RecordedNoise noise(std::move(draws_of_step));
-    kl_weights[step] = trainer.kl_weight();
-    losses[step] = trainer.train_on(rows_of(all, rows[step]), rows_of(all, labelled_rows[step]), noise);
-    if (step == 0) compare_weights(golden, *model, "trajectory/weights_after_step_1", comparison);
-  }
-  comparison.element_wise("trajectory/loss, every step", losses, expected_loss, kTrajectoryLoss, 0);
-  comparison.by_rule(golden, "trajectory/kl_weight", kl_weights);
-  compare_weights(golden, *model, "trajectory/final_weights", comparison);
+  replay_steps(
+      golden, trainer, *model,
+      [&](std::int64_t step, Noise& noise) {
+        return trainer.train_on(rows_of(all, rows[step]), rows_of(all, labelled_rows[step]), noise);
+      },
+      comparison);
 }
 
 }  // namespace scvi::parity
