@@ -187,12 +187,23 @@ struct CountHeadsSaved {
 
   at::Tensor passed_gradient(const at::Tensor& weights) const {
     const ProfileSection section("heads: gradient passed on");
+    const at::Tensor sum = state.heads.hidden_is_rectified ? rectified_gradient() : whole_gradient();
+    scale_rows(sum, weights, sum);
+    return sum;
+  }
+
+  at::Tensor rectified_gradient() const {
+    std::vector<std::pair<at::Tensor, at::Tensor>> pairs;
+    for (const Head& head : heads()) pairs.emplace_back(head.gradient, head.weight);
+    return pooled_sampled_product(hidden.get(), pairs);
+  }
+
+  at::Tensor whole_gradient() const {
     at::Tensor sum;
     for (const Head& head : heads()) {
       const at::Tensor part = pooled_matmul(head.gradient, head.weight);
       sum = sum.defined() ? sum.add_(part) : part;
     }
-    scale_rows(sum, weights, sum);
     return sum;
   }
 };

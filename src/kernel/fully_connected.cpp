@@ -160,13 +160,20 @@ struct FullyConnectedSaved {
                                statistics(), dy.data_ptr<float>(), dh.data_ptr<float>(),
                                normalizes ? result[3].data_ptr<float>() : nullptr,
                                normalizes ? result[4].data_ptr<float>() : nullptr);
-    if (wanted(0) && !state.rows) result[0] = pooled_matmul(dh, state.layer.weight.narrow(1, 0, state.n_features));
+    if (wanted(0) && !state.rows) result[0] = passed_gradient(dh);
     if (wanted(1)) result[1] = weight_gradient(state, x.get(), dh);
     if (wanted(2)) {
       result[2] = at::empty_like(state.layer.bias);
       column_sums(dh.data_ptr<float>(), dh.size(0), dh.size(1), dh.size(1), result[2].data_ptr<float>());
     }
     return result;
+  }
+
+  at::Tensor passed_gradient(const at::Tensor& dh) const {
+    const ProfileSection section("layer: gradient passed on");
+    const at::Tensor of_features = state.layer.weight.narrow(1, 0, state.n_features);
+    return state.layer.input_is_rectified ? pooled_sampled_product(x.get(), {{dh, of_features}})
+                                          : pooled_matmul(dh, of_features);
   }
 
   NormStatistics<float> statistics() const {

@@ -11,6 +11,7 @@
 #include "scvi/core/settings.hpp"
 #include "scvi/kernel/finite_gradients.hpp"
 #include "scvi/kernel/matrix_product.hpp"
+#include "scvi/kernel/sampled_product.hpp"
 
 namespace scvi::kernel {
 namespace {
@@ -92,6 +93,16 @@ void pooled_products(const at::Tensor& a, std::vector<PooledProduct> products) {
   for (std::size_t i = 0; i < with.size(); ++i) {
     if (with[i].finite) FiniteGradients::note(products[i].out);
   }
+}
+
+at::Tensor pooled_sampled_product(const at::Tensor& mask,
+                                  const std::vector<std::pair<at::Tensor, at::Tensor>>& pairs) {
+  at::NoGradGuard no_grad;
+  at::Tensor result = at::empty(mask.sizes(), mask.options().requires_grad(false));
+  std::vector<Factors> factors;
+  for (const auto& [a, b] : pairs) factors.push_back({view_of<const float>(a), view_of<const float>(b)});
+  sampled_product(view_of<const float>(mask), factors, view_of<float>(result));
+  return result;
 }
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {

@@ -5,6 +5,7 @@
 
 #include "fetcher.hpp"
 #include "float_array.hpp"
+#include "nonzero_terms.hpp"
 #include "scvi/core/parallel.hpp"
 #include "simd_targets.hpp"
 
@@ -14,88 +15,13 @@
 #include <hwy/highway.h>
 
 #include "lanes_inl.hpp"
-// After lanes_inl.hpp, which it needs.
+// After lanes_inl.hpp, which they need.
+#include "nonzero_terms_inl.hpp"
 #include "pack_inl.hpp"
-
-#ifndef SCVI_KERNEL_NONZERO_TERMS
-#define SCVI_KERNEL_NONZERO_TERMS
-namespace scvi::kernel {
-
-/// So many rows of the other factor, a strip wide, fit into the first-level cache.
-constexpr std::int64_t kTermsPerPass = 64;
-
-/// The numbers of a factor that are not zero.
-struct NonzeroTerms {
-  explicit NonzeroTerms(const MatrixView<const float>& a)
-      : n_rows(a.n_rows),
-        n_terms(a.n_columns),
-        n_passes((a.n_columns + kTermsPerPass - 1) / kTermsPerPass),
-        counts(static_cast<std::size_t>(n_rows * n_passes)),
-        terms(hwy::AllocateAligned<std::int32_t>(static_cast<std::size_t>(n_rows * n_passes * kTermsPerPass))),
-        values(float_array(n_rows * n_passes * kTermsPerPass)) {
-    if (terms == nullptr) throw std::bad_alloc();
-  }
-
-  /// Where those of a row begin that a pass takes; there is room for all of them.
-  std::int64_t place(std::int64_t row, std::int64_t pass) const { return (pass * n_rows + row) * kTermsPerPass; }
-
-  std::int64_t n_rows, n_terms, n_passes;
-  std::vector<std::int32_t> counts;                 ///< (n_passes, n_rows)
-  hwy::AlignedFreeUniquePtr<std::int32_t[]> terms;  ///< counted from the first of a pass
-  FloatArray values;
-};
-
-}  // namespace scvi::kernel
-#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace scvi::kernel::HWY_NAMESPACE {
 namespace {
-
-/// The widest strip: its sums, the number they are multiplied by and nothing else stay in registers.
-constexpr int kStripVectors = 8;
-
-/// Moves the numbers of a vector that are not zero to the front, with the terms that they are of.
-/// @return how many those are
-HWY_INLINE std::size_t store_nonzeros(V numbers, hn::Vec<hn::RebindToSigned<decltype(kTag)>> which, float* values,
-                                      std::int32_t* terms) {
-  const hn::RebindToSigned<decltype(kTag)> tag;
-  const auto kept = hn::Ne(numbers, hn::Zero(kTag));
-  hn::StoreU(hn::Compress(numbers, kept), kTag, values);
-  hn::StoreU(hn::Compress(which, hn::RebindMask(tag, kept)), tag, terms);
-  return hn::CountTrue(kTag, kept);
-}
-
-/// @pre the numbers of a row lie side by side
-/// @return how many there are in all
-std::int64_t collect_nonzeros(const MatrixView<const float>& a, NonzeroTerms& found) {
-  const hn::RebindToSigned<decltype(kTag)> tag;
-  std::int64_t n_in_all = 0;
-  for (std::int64_t pass = 0; pass < found.n_passes; ++pass) {
-    const std::int64_t begin = pass * kTermsPerPass;
-    const std::int64_t end = std::min(begin + kTermsPerPass, a.n_columns);
-    for (std::int64_t row = 0; row < a.n_rows; ++row) {
-      const float* from = a.data + row * a.row_stride;
-      std::int32_t* terms = found.terms.get() + found.place(row, pass);
-      float* values = found.values.get() + found.place(row, pass);
-      std::size_t n = 0;
-      std::int64_t k = begin;
-      for (; k + kN <= end; k += kN) {
-        const auto which = hn::Iota(tag, static_cast<std::int32_t>(k - begin));
-        n += store_nonzeros(hn::LoadU(kTag, from + k), which, values + n, terms + n);
-      }
-      // Written in any case, it stays if it counts.
-      for (; k < end; ++k) {
-        terms[n] = static_cast<std::int32_t>(k - begin);
-        values[n] = from[k];
-        n += from[k] != 0 ? 1 : 0;
-      }
-      found.counts[static_cast<std::size_t>(pass * found.n_rows + row)] = static_cast<std::int32_t>(n);
-      n_in_all += static_cast<std::int64_t>(n);
-    }
-  }
-  return n_in_all;
-}
 
 /// A row of a strip: sums start from `from`, or from zero. @param zeros no longer so if a sum is not finite
 template <int kVectors>
@@ -127,13 +53,9 @@ class Strips {
   /// Columns [begin, end). @return whether all results are finite
   bool run(std::int64_t begin, std::int64_t end) {
     bool finite = true;
-    for (; end - begin > kStripVectors / 2 * kN; begin += kStripVectors * kN)
-      finite &= run_strip<kStripVectors>(begin, std::min(begin + kStripVectors * kN, end));
-    if (end - begin > kStripVectors / 4 * kN) {
-      finite &= run_strip<kStripVectors / 2>(begin, end);
-    } else if (end > begin) {
-      finite &= run_strip<kStripVectors / 4>(begin, end);
-    }
+    for_strips(begin, end, [&]<int kVectors>(std::int64_t from, std::int64_t to) HWY_ATTR {
+      finite &= run_strip<kVectors>(from, to);
+    });
     return finite;
   }
 

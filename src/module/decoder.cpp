@@ -26,9 +26,10 @@ at::Tensor nll_of(const kernel::CountLogits& logits, const at::Tensor& library, 
   return -ZeroInflatedNegativeBinomial{mean, theta, logits.dropout}.log_prob(x.dense()).sum(-1);
 }
 
-/// A head of its own, by the library's products where they can be had.
+/// A head of its own, behind a ReLU, by the library's products where they can be had.
 at::Tensor head_of(const at::Tensor& px, const LinearLayer& layer) {
-  const kernel::FullyConnected fused{.weight = layer.weight, .bias = layer.bias, .relu = false};
+  const kernel::FullyConnected fused{
+      .weight = layer.weight, .bias = layer.bias, .relu = false, .input_is_rectified = true};
   return kernel::can_fuse(px, fused) ? kernel::fully_connected(px, fused) : layer.forward(px);
 }
 
@@ -86,7 +87,8 @@ at::Tensor DecoderSCVI::nll(const at::Tensor& z, const at::Tensor& library, cons
                            .scale_weight = px_scale_decoder_->weight,
                            .scale_bias = px_scale_decoder_->bias,
                            .log_theta = counts.log_theta,
-                           .category = counts.category};
+                           .category = counts.category,
+                           .hidden_is_rectified = true};
   if (has_dropout) heads.dropout_weight = px_dropout_decoder_->weight, heads.dropout_bias = px_dropout_decoder_->bias;
   if (has_own_r) heads.r_weight = px_r_decoder_->weight, heads.r_bias = px_r_decoder_->bias;
   if (!counts.map_dropout && x.sparse() != nullptr && kernel::can_fuse(px, library, heads)) {

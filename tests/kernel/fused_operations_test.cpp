@@ -153,6 +153,21 @@ TEST(FusedLayer, HasNoHistoryWhereNoneIsWanted) {
   EXPECT_FALSE(fully_connected(LayerInput(x), layer).requires_grad());
 }
 
+TEST(FusedLayer, ComputesTheGradientOfARectifiedInputWhereItPasses) {
+  torch::manual_seed(12);
+  const at::Tensor input = at::relu(torch::randn({kRows, kHidden}));
+  FullyConnected layer{.weight = input_major(torch::randn({kGenes, kHidden})), .relu = false};
+  const at::Tensor weights = torch::randn({kRows, kGenes});
+  const auto gradient = [&](bool rectified) {
+    layer.input_is_rectified = rectified;
+    const at::Tensor x = input.clone().requires_grad_(true);
+    (fully_connected(x, layer) * weights).sum().backward();
+    return x.grad();
+  };
+  const at::Tensor whole = gradient(false);
+  expect_close(gradient(true), (whole * (input > 0)).to(at::kDouble), "input");
+}
+
 TEST(FusedLayer, RefusesACategoryOutOfRange) {
   FullyConnected layer{.weight = input_major(torch::randn({3, kGenes + 2}))};
   layer.categories = {{at::full({kRows, 1}, 2, at::kLong), 2}};
@@ -379,6 +394,30 @@ TEST(FusedLogits, RefuseACategoryOutOfRange) {
                            .log_theta = torch::randn({2, kGenes}),
                            .category = at::full({kRows, 1}, 2, at::kLong)};
   EXPECT_THROW(count_logits_nll(logits, torch::randn({kRows, 1}), sparse_rows(counts_like(0.3))), InputError);
+}
+
+// The ReLU's own gradient takes the rest away.
+TEST(FusedHeads, ComputeTheGradientOfARectifiedInputWhereItPasses) {
+  torch::manual_seed(11);
+  const at::Tensor input = torch::randn({kRows, kHidden});
+  CountHeads heads{.scale_weight = input_major(torch::randn({kGenes, kHidden})),
+                   .scale_bias = torch::randn({kGenes}),
+                   .dropout_weight = input_major(torch::randn({kGenes, kHidden})),
+                   .dropout_bias = torch::randn({kGenes}),
+                   .log_theta = torch::randn({kGenes})};
+  const at::Tensor library = torch::randn({kRows, 1}) + 5;
+  const SparseRows counts = sparse_rows(counts_like(0.4));
+  const auto gradient = [&](bool rectified, bool behind_relu) {
+    heads.hidden_is_rectified = rectified;
+    const at::Tensor x = input.clone().requires_grad_(true);
+    const at::Tensor hidden = behind_relu ? at::relu(x) : x.clamp_min(0).detach().requires_grad_(true);
+    (count_heads_nll(hidden, library, heads, counts) * at::arange(kRows)).sum().backward();
+    return behind_relu ? x.grad() : hidden.grad();
+  };
+  const at::Tensor expected = gradient(false, true);
+  expect_close(gradient(true, true), expected.to(at::kDouble), "behind the ReLU");
+  expect_close(gradient(true, false), expected.to(at::kDouble), "before it");
+  EXPECT_GT((gradient(false, false) != 0).sum().item<int>(), (expected != 0).sum().item<int>());
 }
 
 TEST(FusedHeads, RefuseACategoryOutOfRange) {

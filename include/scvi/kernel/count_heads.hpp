@@ -15,6 +15,8 @@ struct CountHeads {
   at::Tensor r_weight = {}, r_bias = {};  ///< the same where every cell has dispersions of its own; else undefined
   at::Tensor log_theta = {};              ///< else (genes), or (categories, genes); undefined for poisson
   at::Tensor category = {};               ///< (cells, 1) int64: which row of log_theta; undefined: it has one
+  /// That what the heads read comes out of a ReLU: its gradient is not computed where it is zero.
+  bool hidden_is_rectified = false;
 };
 
 /// Whether count_heads_nll() takes this: settings() ask for the fused road, everything is contiguous float32 on the

@@ -34,6 +34,8 @@ struct FullyConnected {
   bool relu = true;
   at::Tensor dropout_draws = {};  ///< (rows, out) uniform in [0, 1); undefined: no dropout
   double dropout_rate = 0;        ///< an element is kept where its draw is at least this
+  /// That a dense input comes out of a ReLU: its gradient is not computed where it is zero.
+  bool input_is_rectified = false;
 };
 
 /// Whether fully_connected() takes this: settings() ask for the fused road, and everything is float32 on the CPU and

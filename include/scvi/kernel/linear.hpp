@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <utility>
 #include <vector>
 
 namespace scvi::kernel {
@@ -24,6 +25,11 @@ struct PooledProduct {
 
 /// Several products of one matrix, as pooled_matmul() makes them, with less to do than one by one.
 void pooled_products(const at::Tensor& a, std::vector<PooledProduct> products);
+
+/// The sum of a b over all pairs (a, b) where `mask` (rows, columns) is not zero, elsewhere zero: the gradient of a
+/// ReLU's output, which is the mask. No gradient is recorded. @pre float32 on the CPU; mask and a contiguous
+at::Tensor pooled_sampled_product(const at::Tensor& mask,
+                                  const std::vector<std::pair<at::Tensor, at::Tensor>>& pairs);
 
 /// x weight^T + bias, differentiable in all three.
 /// @param x (rows, in) or (samples, rows, in)

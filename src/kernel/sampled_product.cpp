@@ -1,0 +1,189 @@
+#include "scvi/kernel/sampled_product.hpp"
+
+#include <algorithm>
+
+#include "fetcher.hpp"
+#include "float_array.hpp"
+#include "nonzero_terms.hpp"
+#include "rows.hpp"
+#include "scvi/core/parallel.hpp"
+#include "simd_targets.hpp"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "sampled_product.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "lanes_inl.hpp"
+// After lanes_inl.hpp, which they need.
+#include "nonzero_terms_inl.hpp"
+#include "pack_inl.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace scvi::kernel::HWY_NAMESPACE {
+namespace {
+
+/// Sums that are taken together: enough to keep the multipliers busy, few enough to stay in registers.
+constexpr std::int64_t kTogether = 4;
+
+#if HWY_TARGET == HWY_SCALAR
+HWY_INLINE void add_sums(const V* vectors, float* out) {
+  for (std::int64_t i = 0; i < kTogether; ++i) out[i] += hn::GetLane(vectors[i]);
+}
+#else
+/// The sum of the blocks of 128 bits.
+template <class D>
+HWY_INLINE auto sum_of_blocks(D /*d*/, hn::Vec<D> v) {
+  if constexpr (hn::MaxLanes(D()) > 4) {
+    const hn::Half<D> half;
+    return sum_of_blocks(half, hn::Add(hn::LowerHalf(half, v), hn::UpperHalf(half, v)));
+  } else {
+    return v;
+  }
+}
+
+/// out[i] += the sum of the lanes of vectors[i].
+HWY_INLINE void add_sums(const V* vectors, float* out) {
+  const hn::Repartition<double, decltype(kTag)> pairs;
+  const auto halves_of = [&](V x, V y) HWY_ATTR {
+    return hn::BitCast(pairs, hn::Add(hn::InterleaveLower(kTag, x, y), hn::InterleaveUpper(kTag, x, y)));
+  };
+  const auto first = halves_of(vectors[0], vectors[1]), second = halves_of(vectors[2], vectors[3]);
+  const auto blocks = hn::Add(hn::BitCast(kTag, hn::InterleaveLower(pairs, first, second)),
+                              hn::BitCast(kTag, hn::InterleaveUpper(pairs, first, second)));
+  const hn::Full128<float> block;
+  hn::StoreU(hn::Add(hn::LoadU(block, out), sum_of_blocks(kTag, blocks)), block, out);
+}
+#endif
+
+/// Adds the products of a row with rows of a panel to their sums. @param terms which rows, a multiple of kTogether
+template <int kVectors>
+HWY_INLINE void add_products(const float* HWY_RESTRICT row, const float* HWY_RESTRICT panel,
+                             const std::int32_t* HWY_RESTRICT terms, std::int32_t n, float* HWY_RESTRICT sums) {
+  V factor[kVectors];
+  for (int v = 0; v < kVectors; ++v) factor[v] = hn::LoadU(kTag, row + v * kN);
+  for (std::int32_t i = 0; i < n; i += kTogether) {
+    V products[kTogether];
+    const float* other[kTogether];
+    for (int t = 0; t < kTogether; ++t) {
+      other[t] = panel + terms[i + t] * (kVectors * kN);
+      products[t] = hn::Mul(factor[0], hn::Load(kTag, other[t]));
+    }
+    for (int v = 1; v < kVectors; ++v) {
+      for (int t = 0; t < kTogether; ++t)
+        products[t] = hn::MulAdd(factor[v], hn::Load(kTag, other[t] + v * kN), products[t]);
+    }
+    add_sums(products, sums + i);
+  }
+}
+
+/// Some rows of the result on this thread.
+class SampledRows {
+ public:
+  explicit SampledRows(const MatrixView<const float>& mask)
+      : wanted_(mask),
+        n_sums_(wanted_.n_passes * wanted_.n_rows * kTermsPerPass),
+        sums_(float_array(n_sums_)),
+        panel_(float_array(kTermsPerPass * kStripVectors * kN)) {
+    collect_nonzeros(mask, wanted_);
+    for (std::int64_t pass = 0; pass < wanted_.n_passes; ++pass) {
+      for (std::int64_t row = 0; row < wanted_.n_rows; ++row) fill_up(row, pass);
+    }
+    std::fill_n(sums_.get(), n_sums_, 0.0F);
+  }
+
+  /// @param b (n, k)
+  void add(const MatrixView<const float>& a, const MatrixView<const float>& b) {
+    for_strips(0, a.n_columns, [&]<int kVectors>(std::int64_t begin, std::int64_t end) HWY_ATTR {
+      add_strip<kVectors>(a, b, begin, end);
+    });
+  }
+
+  void write(const MatrixView<float>& out) const {
+    for (std::int64_t row = 0; row < out.n_rows; ++row) {
+      float* const to = out.data + row * out.row_stride;
+      std::fill_n(to, out.n_columns, 0.0F);
+      for (std::int64_t pass = 0; pass < wanted_.n_passes; ++pass) {
+        const std::int32_t* const terms = wanted_.terms.get() + wanted_.place(row, pass);
+        const float* const sums = sums_.get() + wanted_.place(row, pass);
+        for (std::int32_t i = 0; i < count(row, pass); ++i) to[pass * kTermsPerPass + terms[i]] = sums[i];
+      }
+    }
+  }
+
+ private:
+  std::int32_t count(std::int64_t row, std::int64_t pass) const {
+    return wanted_.counts[static_cast<std::size_t>(pass * wanted_.n_rows + row)];
+  }
+
+  std::int32_t filled_up(std::int64_t row, std::int64_t pass) const {
+    return (count(row, pass) + kTogether - 1) / kTogether * kTogether;
+  }
+
+  /// With any terms up to a multiple of kTogether.
+  void fill_up(std::int64_t row, std::int64_t pass) {
+    std::int32_t* const terms = wanted_.terms.get() + wanted_.place(row, pass);
+    std::fill(terms + count(row, pass), terms + filled_up(row, pass), 0);
+  }
+
+  template <int kVectors>
+  void add_strip(const MatrixView<const float>& a, const MatrixView<const float>& b, std::int64_t begin,
+                 std::int64_t end) {
+    constexpr std::int64_t kWidth = kVectors * kN;
+    const std::int64_t next = std::min(end + kWidth, a.n_columns);
+    const std::int64_t n_fetches = wanted_.n_passes * wanted_.n_rows;
+    Fetcher<0> rows(a.columns(end, next), n_fetches), factor(b.columns(end, next), n_fetches);
+    float cut[kWidth] = {};
+    for (std::int64_t pass = 0; pass < wanted_.n_passes; ++pass) {
+      const std::int64_t term = pass * kTermsPerPass;
+      pack_panel(b.rows(term, std::min(term + kTermsPerPass, b.n_rows)).columns(begin, end), kWidth, panel_.get());
+      for (std::int64_t row = 0; row < wanted_.n_rows; ++row) {
+        rows.fetch();
+        factor.fetch();
+        const float* from = a.data + row * a.row_stride + begin;
+        if (end - begin < kWidth) from = std::copy_n(from, end - begin, cut) - (end - begin);
+        const std::int64_t place = wanted_.place(row, pass);
+        add_products<kVectors>(from, panel_.get(), wanted_.terms.get() + place, filled_up(row, pass),
+                               sums_.get() + place);
+      }
+    }
+  }
+
+  NonzeroTerms wanted_;
+  std::int64_t n_sums_;
+  FloatArray sums_;  ///< as the terms
+  FloatArray panel_;
+};
+
+void sampled_rows(const MatrixView<const float>& mask, std::span<const Factors> pairs, Range rows,
+                  const MatrixView<float>& out) {
+  SampledRows sums(mask.rows(rows.begin, rows.end));
+  for (const Factors& pair : pairs) sums.add(pair.a.rows(rows.begin, rows.end), pair.b.transposed());
+  sums.write(out.rows(rows.begin, rows.end));
+}
+
+}  // namespace
+}  // namespace scvi::kernel::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace scvi::kernel {
+namespace {
+
+HWY_EXPORT(sampled_rows);
+
+/// Fewer rows would not be worth a panel.
+constexpr std::int64_t kLeastRows = 16;
+
+}  // namespace
+
+void sampled_product(const MatrixView<const float>& mask, std::span<const Factors> pairs,
+                     const MatrixView<float>& out) {
+  if (out.n_columns == 0) return;
+  parallel_for(out.n_rows, chunk_of_independent(out.n_rows, kLeastRows), [&](std::int64_t begin, std::int64_t end) {
+    HWY_DYNAMIC_DISPATCH(sampled_rows)(mask, pairs, {begin, end}, out);
+  });
+}
+
+}  // namespace scvi::kernel
+#endif
