@@ -13,7 +13,10 @@
 #include "plain_cpu.hpp"
 #include "scvi/core/profile.hpp"
 #include "scvi/core/settings.hpp"
+#include "scvi/kernel/finite_gradients.hpp"
 #include "scvi/kernel/linear.hpp"
+#include "scvi/kernel/matrix_product.hpp"
+#include "scvi/kernel/sampled_product.hpp"
 
 namespace scvi::kernel {
 namespace {
@@ -27,16 +30,18 @@ struct Logits {
 
 Logits logits_of(const at::Tensor& hidden, const CountHeads& heads) {
   const ProfileSection section("heads: product");
-  std::vector<PooledProduct> products;
+  std::vector<ProductWith> products;
   const auto head = [&](const at::Tensor& weight, const at::Tensor& bias) -> at::Tensor {
     if (!weight.defined()) return {};
-    at::Tensor logits = at::empty({hidden.size(0), weight.size(0)}, hidden.options().requires_grad(false));
-    products.push_back({.out = logits, .b = weight.t(), .bias = bias});
+    at::Tensor logits = empty_floats({hidden.size(0), weight.size(0)});
+    products.push_back({.b = view_of<const float>(weight).transposed(),
+                        .bias = bias.data_ptr<float>(),
+                        .out = view_of<float>(logits)});
     return logits;
   };
   Logits logits{head(heads.scale_weight, heads.scale_bias), head(heads.dropout_weight, heads.dropout_bias),
                 head(heads.r_weight, heads.r_bias)};
-  pooled_products(hidden, std::move(products));
+  matrix_products(view_of<const float>(hidden), products);
   return logits;
 }
 
@@ -74,13 +79,12 @@ struct HeadsState {
 /// Runs the likelihood; the logits become gradients.
 at::Tensor run(const at::Tensor& library, HeadsState& state, Logits& logits, const float* weights) {
   const ProfileSection section("heads: likelihood, gradients");
-  const at::TensorOptions options = logits.scale.options();
-  at::Tensor nll = at::empty({logits.scale.size(0)}, options);
-  state.library_gradient = at::empty_like(nll);
+  at::Tensor nll = empty_floats({logits.scale.size(0)});
+  state.library_gradient = empty_floats(nll.sizes());
   if (logits.r.defined()) {
     state.theta_gradient = logits.r;
   } else if (state.heads.log_theta.defined()) {
-    state.theta_gradient = at::empty(state.heads.log_theta.sizes(), options);
+    state.theta_gradient = empty_floats(state.heads.log_theta.sizes());
   }
   count_nll(nll_of(logits, library, state.heads, state.counts), nll.data_ptr<float>(),
             {.weights = weights,
@@ -95,7 +99,7 @@ at::Tensor run(const at::Tensor& library, HeadsState& state, Logits& logits, con
 /// gives those of weights and biases.
 at::Tensor weighted_inputs(const at::Tensor& hidden, const at::Tensor& weights) {
   const std::int64_t n = hidden.size(1);
-  at::Tensor result = at::empty({hidden.size(0), n + 1}, hidden.options().requires_grad(false));
+  at::Tensor result = empty_floats({hidden.size(0), n + 1});
   const float* from = hidden.data_ptr<float>();
   const float* const weight = weights.data_ptr<float>();
   float* to = result.data_ptr<float>();
@@ -111,7 +115,7 @@ at::Tensor theta_gradient(const HeadsState& state, const at::Tensor& hidden, con
                           const at::Tensor& weights) {
   const float* const weight = weights.data_ptr<float>();
   if (all_same(weights) && weights.numel() > 0) {
-    at::Tensor gradient = at::empty_like(state.theta_gradient);
+    at::Tensor gradient = empty_floats(state.theta_gradient.sizes());
     const float* const from = state.theta_gradient.data_ptr<float>();
     const float factor = weight[0];
     std::transform(from, from + gradient.numel(), gradient.data_ptr<float>(), [=](float g) { return g * factor; });
@@ -141,8 +145,8 @@ struct CountHeadsSaved {
     weight_gradients(inputs, weights, wanted, result);
     if (wanted(0)) result[0] = passed_gradient(weights);
     if (wanted(1)) {
-      result[1] = at::empty_like(library.get());
-      scale_rows(state.library_gradient.view(library.get().sizes()), weights, result[1]);
+      result[1] = empty_floats(library.get().sizes());
+      scale_rows(state.library_gradient, 1, weights, result[1]);
     }
     log_theta.get();
     if (wanted(8)) result[8] = theta_gradient(state, inputs, library.get(), weights);
@@ -173,29 +177,39 @@ struct CountHeadsSaved {
     const ProfileSection section("heads: weight gradient");
     // The losses' weights scale the rows of `hidden`, which are short, instead of those of the gradients.
     const at::Tensor weighted = weighted_inputs(inputs, weights);
-    std::vector<PooledProduct> products;
+    const std::int64_t n_hidden = inputs.size(1);
+    std::vector<ProductWith> products;
+    std::vector<at::Tensor> of_both;  // weight and bias of a head
     for (const Head& head : heads()) {
       if (!wanted(head.input) && !wanted(head.input + 1)) continue;
+      const std::int64_t n_genes = head.gradient.size(1);
+      const at::Tensor both = empty_floats({n_hidden + 1, n_genes});
+      products.push_back({.b = view_of<const float>(head.gradient), .out = view_of<float>(both)});
+      of_both.push_back(both);
       // Input-major, as the weights are.
-      const at::Tensor both = at::empty({weighted.size(1), head.gradient.size(1)}, weighted.options());
-      products.push_back({.out = both, .b = head.gradient, .bias = {}});
-      if (wanted(head.input)) result[head.input] = both.narrow(0, 0, inputs.size(1)).t();
-      if (wanted(head.input + 1)) result[head.input + 1] = both.select(0, inputs.size(1));
+      if (wanted(head.input)) result[head.input] = both.as_strided({n_genes, n_hidden}, {1, n_genes});
+      if (wanted(head.input + 1)) result[head.input + 1] = both.as_strided({n_genes}, {1}, n_hidden * n_genes);
     }
-    pooled_products(weighted.t(), std::move(products));
+    matrix_products(view_of<const float>(weighted).transposed(), products);
+    for (std::size_t i = 0; i < products.size(); ++i) {
+      if (products[i].finite) FiniteGradients::note(of_both[i]);
+    }
   }
 
   at::Tensor passed_gradient(const at::Tensor& weights) const {
     const ProfileSection section("heads: gradient passed on");
     const at::Tensor sum = state.heads.hidden_is_rectified ? rectified_gradient() : whole_gradient();
-    scale_rows(sum, weights, sum);
+    scale_rows(sum, sum.size(1), weights, sum);
     return sum;
   }
 
   at::Tensor rectified_gradient() const {
-    std::vector<std::pair<at::Tensor, at::Tensor>> pairs;
-    for (const Head& head : heads()) pairs.emplace_back(head.gradient, head.weight);
-    return pooled_sampled_product(hidden.get(), pairs);
+    at::Tensor sum = empty_floats(hidden.get().sizes());
+    std::vector<Factors> pairs;
+    for (const Head& head : heads())
+      pairs.push_back({view_of<const float>(head.gradient), view_of<const float>(head.weight)});
+    sampled_product(view_of<const float>(hidden.get()), pairs, view_of<float>(sum));
+    return sum;
   }
 
   at::Tensor whole_gradient() const {
@@ -248,7 +262,7 @@ at::Tensor count_heads_nll(const at::Tensor& hidden, const at::Tensor& library, 
     state.counts = counts;
     Logits logits = logits_of(hidden, state.heads);
     if (!differentiable) {
-      nll = at::empty({hidden.size(0)}, hidden.options().requires_grad(false));
+      nll = empty_floats({hidden.size(0)});
       count_nll(nll_of(logits, library, state.heads, counts), nll.data_ptr<float>());
       return nll;
     }

@@ -50,21 +50,6 @@ struct RowDispersion {
   bool regular = false;
 };
 
-inline double sum_of_log_factorials(const CsrView& counts, std::int64_t row) {
-  // Several sums, so that no addition waits for the one before.
-  std::array<double, 4> sums = {};
-  std::int64_t i = counts.indptr[row];
-  const std::int64_t end = counts.indptr[row + 1];
-  const FactorialTable& table = FactorialTable::get();
-  for (; i + 4 <= end; i += 4) {
-    for (std::int64_t k = 0; k < 4; ++k) {
-      sums[static_cast<std::size_t>(k)] += table.log_factorial_of(counts.values[i + k]);
-    }
-  }
-  for (; i < end; ++i) sums[0] += table.log_factorial_of(counts.values[i]);
-  return (sums[0] + sums[1]) + (sums[2] + sums[3]);
-}
-
 /// A call, whichever of the public functions it came through.
 struct CountJob {
   CountLikelihood likelihood;
@@ -88,10 +73,6 @@ struct CountJob {
   std::int64_t dispersion_row(std::int64_t row) const {
     if (dispersion.rows == DispersionRows::per_cell) return row;
     return dispersion.rows == DispersionRows::shared ? 0 : dispersion.category[count_row_of(row)];
-  }
-
-  double log_factorials_of(std::int64_t row) const {
-    return log_factorials != nullptr ? log_factorials[row] : sum_of_log_factorials(counts, row);
   }
 
   void write(std::int64_t row, double value) const {

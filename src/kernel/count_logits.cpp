@@ -44,7 +44,7 @@ struct Gradients {
 };
 
 at::Tensor empty_for(const at::Tensor& tensor) {
-  return tensor.defined() ? at::empty_like(tensor) : at::Tensor();
+  return tensor.defined() ? empty_floats(tensor.sizes()) : at::Tensor();
 }
 
 /// Runs the likelihood with its gradients.
@@ -55,7 +55,7 @@ at::Tensor run(const CountLogits& logits, const at::Tensor& library, const Spars
                .dropout = empty_for(logits.dropout),
                .library = empty_for(library),
                .log_theta = empty_for(logits.log_theta)};
-  at::Tensor nll = at::empty({logits.scale.size(0)}, logits.scale.options());
+  at::Tensor nll = empty_floats({logits.scale.size(0)});
   count_nll(nll_of(logits, library, counts), nll.data_ptr<float>(),
             {.weights = weights,
              .scale_logits = gradients.scale.data_ptr<float>(),
@@ -66,8 +66,8 @@ at::Tensor run(const CountLogits& logits, const at::Tensor& library, const Spars
 }
 
 at::Tensor scaled_rows(const at::Tensor& rows, const at::Tensor& weights) {
-  at::Tensor result = at::empty_like(rows);
-  scale_rows(rows, weights, result);
+  at::Tensor result = empty_floats(rows.sizes());
+  scale_rows(rows, rows.size(1), weights, result);
   return result;
 }
 
@@ -122,7 +122,7 @@ at::Tensor count_logits_nll(const CountLogits& logits, const at::Tensor& library
   {
     at::NoGradGuard no_grad;
     if (!differentiable) {
-      nll = at::empty({logits.scale.size(0)}, logits.scale.options().requires_grad(false));
+      nll = empty_floats({logits.scale.size(0)});
       count_nll(nll_of(logits, library, counts), nll.data_ptr<float>());
       return nll;
     }

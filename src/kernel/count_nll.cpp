@@ -38,6 +38,37 @@ HWY_INLINE void for_vectors(const float* row, std::int64_t n, float filler, cons
   body(hn::LoadU(kTag, last), j);
 }
 
+/// Of the counts of a row, by a table while they are whole and small.
+double sum_of_log_factorials(const CsrView& counts, std::int64_t row) {
+  const hn::ScalableTag<double> d;
+  const hn::Rebind<float, decltype(d)> df;
+  const hn::Rebind<std::int32_t, decltype(d)> di;
+  const hn::RebindToSigned<decltype(d)> dl;
+  const FactorialTable& table = FactorialTable::get();
+  const auto size = hn::Set(df, static_cast<float>(FactorialTable::kSize));
+  auto sums = hn::Zero(d);
+  double others = 0;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const std::int64_t end = counts.indptr[row + 1];
+  std::int64_t i = counts.indptr[row];
+  for (; i + lanes <= end; i += lanes) {
+    const auto x = hn::LoadU(df, counts.values + i);
+    const auto whole = hn::ConvertTo(di, x);
+    const auto held = hn::And(hn::And(hn::Ge(x, hn::Zero(df)), hn::Lt(x, size)), hn::Eq(hn::ConvertTo(df, whole), x));
+    if (hn::AllTrue(df, held)) {
+      sums = hn::Add(sums, hn::GatherIndex(d, table.log_factorial.data(), hn::PromoteTo(dl, whole)));
+    } else {
+      for (std::int64_t k = 0; k < lanes; ++k) others += table.log_factorial_of(counts.values[i + k]);
+    }
+  }
+  for (; i < end; ++i) others += table.log_factorial_of(counts.values[i]);
+  return hn::GetLane(hn::SumOfLanes(d, sums)) + others;
+}
+
+double log_factorials_of(const CountJob& job, std::int64_t row) {
+  return job.log_factorials != nullptr ? job.log_factorials[row] : sum_of_log_factorials(job.counts, row);
+}
+
 bool all_finite(const float* row, std::int64_t n) {
   auto zeros = hn::Zero(kTag);
   for_vectors(row, n, 0.0F,
@@ -146,7 +177,7 @@ class CountRows {
     const ZeroSums zeros = zero_terms();
     // Dropout logits that are not finite show here.
     if (std::isnan(zeros.nll)) return write_nan(job_, row, theta_sums);
-    const double factorials = job_.log_factorials_of(count_row);
+    const double factorials = log_factorials_of(job_, count_row);
     job_.write(row, zeros.nll - nonzero.log_likelihood + factorials);
     if constexpr (kGradients) write_gradients(zeros.by_log_mu + nonzero.by_log_mu);
   }
@@ -364,7 +395,7 @@ void poisson_row(const CountJob& job, std::int64_t row, RowScratch& scratch) {
     weighted += x * (logits[job.counts.indices[i]] + log_scale);
   }
   const double rate = std::exp(library);
-  job.write(row, rate - weighted + job.log_factorials_of(row));
+  job.write(row, rate - weighted + log_factorials_of(job, row));
   if (job.gradients == nullptr) return;
   const float weight = job.gradients->weights == nullptr ? 1.0F : job.gradients->weights[row];
   float* by_scale = job.gradients->scale_logits + row * n;
@@ -391,7 +422,7 @@ void poisson_mean_row(const CountJob& job, std::int64_t row, RowScratch& scratch
     const double x = job.counts.values[i];
     if (x != 0) weighted += x * std::log(static_cast<double>(scratch.means[job.counts.indices[i]]));
   }
-  job.write(row, means.sum - weighted + job.log_factorials_of(count_row));
+  job.write(row, means.sum - weighted + log_factorials_of(job, count_row));
 }
 
 void run_poisson(const CountJob& job, Range rows) {
@@ -422,6 +453,7 @@ namespace {
 
 HWY_EXPORT(prepare_dispersions);
 HWY_EXPORT(count_rows);
+HWY_EXPORT(sum_of_log_factorials);
 
 /// Numbers that are worth a chunk of their own.
 constexpr std::int64_t kChunk = 16384;
@@ -537,7 +569,8 @@ void count_log_likelihood(const CountMeans<float>& cells, float* log_likelihood)
 void log_factorials(const CsrView& counts, double* sums) {
   constexpr std::int64_t kRows = 64;
   parallel_for(counts.n_rows, kRows, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t row = begin; row < end; ++row) sums[row] = sum_of_log_factorials(counts, row);
+    for (std::int64_t row = begin; row < end; ++row)
+      sums[row] = HWY_DYNAMIC_DISPATCH(sum_of_log_factorials)(counts, row);
   });
 }
 

@@ -26,8 +26,8 @@ void for_entries(const CsrView& x, std::int64_t begin, std::int64_t end, const B
 CsrTransposed::CsrTransposed(const CsrView& x)
     : n_rows_(x.n_rows), n_columns_(x.n_columns), indptr_(static_cast<std::size_t>(x.n_columns) + 2) {
   const std::int64_t n_entries = x.n_rows == 0 ? 0 : x.indptr[x.n_rows] - x.indptr[0];
-  indices_.resize(static_cast<std::size_t>(n_entries));
-  values_.resize(static_cast<std::size_t>(n_entries));
+  indices_ = std::make_unique_for_overwrite<std::int32_t[]>(static_cast<std::size_t>(n_entries));
+  values_ = std::make_unique_for_overwrite<float[]>(static_cast<std::size_t>(n_entries));
   // indptr_[c + 2] counts column c, then indptr_[c + 1] is where its next entry goes: its end when all are placed.
   const auto for_columns = [&](auto method) {
     parallel_for(n_columns_, chunk_of_independent(n_columns_, kLeastColumns),
@@ -53,7 +53,7 @@ void CsrTransposed::place(const CsrView& x, std::int64_t begin, std::int64_t end
 }
 
 CsrView CsrTransposed::view() const {
-  return {n_columns_, n_rows_, indptr_.data(), indices_.data(), values_.data()};
+  return {n_columns_, n_rows_, indptr_.data(), indices_.get(), values_.get()};
 }
 
 }  // namespace scvi::kernel

@@ -12,8 +12,9 @@
 #include "scvi/core/profile.hpp"
 #include "scvi/core/settings.hpp"
 #include "scvi/kernel/finite_gradients.hpp"
-#include "scvi/kernel/linear.hpp"
+#include "scvi/kernel/matrix_product.hpp"
 #include "scvi/kernel/norm_relu_dropout.hpp"
+#include "scvi/kernel/sampled_product.hpp"
 #include "scvi/kernel/sparse_linear.hpp"
 
 namespace scvi::kernel {
@@ -90,16 +91,22 @@ void add_bias_and_categories(const FullyConnected& layer, std::int64_t n_feature
   }
 }
 
+/// (features, out): the weight without its categories.
+MatrixView<const float> of_features(const LayerState& state) {
+  const std::int64_t n_out = state.layer.weight.size(0);
+  return {state.layer.weight.data_ptr<float>(), state.n_features, n_out, n_out};
+}
+
 at::Tensor product(const LayerState& state, const at::Tensor& x) {
   const ProfileSection section(state.rows ? "layer: sparse product" : "layer: dense product");
   const FullyConnected& layer = state.layer;
   const std::int64_t n_out = layer.weight.size(0);
+  at::Tensor h = empty_floats({state.rows ? state.rows->view.n_rows : x.size(0), n_out});
   if (!state.rows) {
-    at::Tensor h = pooled_matmul(x, layer.weight.narrow(1, 0, state.n_features).t());
+    matrix_product(view_of<const float>(x), of_features(state), nullptr, view_of<float>(h));
     add_bias_and_categories(layer, state.n_features, h);
     return h;
   }
-  at::Tensor h = at::empty({state.rows->view.n_rows, n_out}, layer.weight.options().requires_grad(false));
   const auto categories = category_rows(layer, state.n_features);
   sparse_linear({.x = state.rows->view,
                  .weight = layer.weight.data_ptr<float>(),
@@ -117,15 +124,15 @@ at::Tensor weight_gradient(const LayerState& state, const at::Tensor& x, const a
   const FullyConnected& layer = state.layer;
   const std::int64_t n_out = layer.weight.size(0);
   const float* const gradient = dh.data_ptr<float>();
-  at::Tensor transposed = at::empty({layer.weight.size(1), n_out}, dh.options());
+  at::Tensor transposed = empty_floats({layer.weight.size(1), n_out});
   float* out = transposed.data_ptr<float>();
   bool finite = false;
   if (state.rows) {
     finite = sparse_linear(
         {.x = state.rows->transposed(), .weight = gradient, .weight_stride = n_out, .n_out = n_out}, out, n_out);
   } else {
-    at::Tensor features = transposed.narrow(0, 0, state.n_features);
-    pooled_matmul_out(features, x.t(), dh);
+    finite = matrix_product(view_of<const float>(x).transposed(), view_of<const float>(dh), nullptr,
+                            view_of<float>(transposed).rows(0, state.n_features));
   }
   if (finite && layer.categories.empty()) FiniteGradients::note(transposed);
   out += state.n_features * n_out;
@@ -150,11 +157,11 @@ struct FullyConnectedSaved {
     const at::Tensor dy = grads[0].contiguous();
     weight.get(), gamma.get();
     variable_list result(5);
-    at::Tensor dh = at::empty_like(h);
+    at::Tensor dh = empty_floats(h.sizes());
     const bool normalizes = state.layer.batch_norm.has_value();
     if (normalizes) {
-      result[3] = at::empty_like(mean);
-      result[4] = at::empty_like(mean);
+      result[3] = empty_floats(mean.sizes());
+      result[4] = empty_floats(mean.sizes());
     }
     norm_relu_dropout_backward(after_product(state.layer, h.size(0)), h.data_ptr<float>(), y.data_ptr<float>(),
                                statistics(), dy.data_ptr<float>(), dh.data_ptr<float>(),
@@ -163,7 +170,7 @@ struct FullyConnectedSaved {
     if (wanted(0) && !state.rows) result[0] = passed_gradient(dh);
     if (wanted(1)) result[1] = weight_gradient(state, x.get(), dh);
     if (wanted(2)) {
-      result[2] = at::empty_like(state.layer.bias);
+      result[2] = empty_floats(state.layer.bias.sizes());
       column_sums(dh.data_ptr<float>(), dh.size(0), dh.size(1), dh.size(1), result[2].data_ptr<float>());
     }
     return result;
@@ -171,9 +178,15 @@ struct FullyConnectedSaved {
 
   at::Tensor passed_gradient(const at::Tensor& dh) const {
     const ProfileSection section("layer: gradient passed on");
-    const at::Tensor of_features = state.layer.weight.narrow(1, 0, state.n_features);
-    return state.layer.input_is_rectified ? pooled_sampled_product(x.get(), {{dh, of_features}})
-                                          : pooled_matmul(dh, of_features);
+    const at::Tensor& input = x.get();
+    at::Tensor result = empty_floats(input.sizes());
+    const Factors factors{view_of<const float>(dh), of_features(state).transposed()};
+    if (state.layer.input_is_rectified) {
+      sampled_product(view_of<const float>(input), {&factors, 1}, view_of<float>(result));
+    } else {
+      matrix_product(factors.a, factors.b, nullptr, view_of<float>(result));
+    }
+    return result;
   }
 
   NormStatistics<float> statistics() const {
@@ -243,10 +256,10 @@ at::Tensor fully_connected(const LayerInput& x, const FullyConnected& layer) {
     if (is_sparse) saved->state.rows = *x.sparse();
     saved->h = product(saved->state, dense);
     if (layer.batch_norm) {
-      saved->mean = at::empty({saved->h.size(1)}, saved->h.options());
-      saved->inverse_std = at::empty_like(saved->mean);
+      saved->mean = empty_floats({saved->h.size(1)});
+      saved->inverse_std = empty_floats({saved->h.size(1)});
     }
-    saved->y = at::empty_like(saved->h);
+    saved->y = empty_floats(saved->h.sizes());
     const ProfileSection section("layer: norm, relu, dropout");
     norm_relu_dropout(after_product(saved->state.layer, saved->h.size(0)), saved->h.data_ptr<float>(),
                       saved->y.data_ptr<float>(), saved->statistics());

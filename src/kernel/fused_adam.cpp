@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "fetcher.hpp"
 #include "scvi/core/parallel.hpp"
 #include "simd_targets.hpp"
 
@@ -85,17 +86,18 @@ AdamConstants constants_of(std::int64_t step, const AdamSettings& settings) {
 
 void fused_adam(std::span<const AdamBuffer<float>> buffers, std::int64_t step, const AdamSettings& settings) {
   const AdamConstants constants = constants_of(step, settings);
-  // ends[b]: elements of the buffers up to and with b. The chunks run over all elements, whichever buffer they are
-  // in.
+  // ends[b]: cache lines of the buffers up to and with b. The chunks run over all lines, whichever buffer they are
+  // in, so that no vector lies in two of them.
   std::vector<std::int64_t> ends;
   std::int64_t total = 0;
-  for (const auto& buffer : buffers) ends.push_back(total += buffer.size);
-  parallel_for(total, kChunk, [&](std::int64_t begin, std::int64_t end) {
+  for (const auto& buffer : buffers) ends.push_back(total += chunk_count(buffer.size, kLine));
+  parallel_for(total, kChunk / kLine, [&](std::int64_t begin, std::int64_t end) {
     auto b = static_cast<std::size_t>(std::upper_bound(ends.begin(), ends.end(), begin) - ends.begin());
     for (; begin < end; ++b) {
-      const std::int64_t start = ends[b] - buffers[b].size;
+      const std::int64_t start = b == 0 ? 0 : ends[b - 1];
       const std::int64_t stop = std::min(end, ends[b]);
-      HWY_DYNAMIC_DISPATCH(adam_range)(buffers[b], begin - start, stop - start, constants);
+      HWY_DYNAMIC_DISPATCH(adam_range)
+      (buffers[b], (begin - start) * kLine, std::min((stop - start) * kLine, buffers[b].size), constants);
       begin = stop;
     }
   });

@@ -15,13 +15,12 @@ inline float* data_of(const at::Tensor& tensor) {
   return tensor.defined() ? tensor.data_ptr<float>() : nullptr;
 }
 
-/// out = rows times their weights. @param out may be `rows`
-inline void scale_rows(const at::Tensor& rows, const at::Tensor& weights, const at::Tensor& out) {
-  const std::int64_t n = rows.size(1);
+/// out = rows of n numbers times their weights. @param out may be `rows`
+inline void scale_rows(const at::Tensor& rows, std::int64_t n, const at::Tensor& weights, const at::Tensor& out) {
   const float* from = rows.data_ptr<float>();
   const float* const weight = weights.data_ptr<float>();
   float* to = out.data_ptr<float>();
-  for (std::int64_t row = 0; row < rows.size(0); ++row, from += n, to += n) {
+  for (std::int64_t row = 0; row < weights.numel(); ++row, from += n, to += n) {
     for (std::int64_t i = 0; i < n; ++i) to[i] = from[i] * weight[row];
   }
 }

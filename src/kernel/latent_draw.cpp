@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <memory>
 #include <numbers>
@@ -13,8 +14,9 @@
 #include "operation.hpp"
 #include "plain_cpu.hpp"
 #include "scvi/core/settings.hpp"
+#include "scvi/kernel/finite_gradients.hpp"
 #include "scvi/kernel/latent_sample.hpp"
-#include "scvi/kernel/linear.hpp"
+#include "scvi/kernel/matrix_product.hpp"
 #include "scvi/kernel/sparse_linear.hpp"
 
 namespace scvi::kernel {
@@ -25,7 +27,7 @@ const float* data_or_null(const at::Tensor& tensor) {
 }
 
 at::Tensor bias_gradient(const at::Tensor& gradient) {
-  at::Tensor sums = at::empty({gradient.size(1)}, gradient.options());
+  at::Tensor sums = empty_floats({gradient.size(1)});
   column_sums(gradient.data_ptr<float>(), gradient.size(0), gradient.size(1), gradient.size(1),
               sums.data_ptr<float>());
   return sums;
@@ -41,14 +43,28 @@ struct HeadsSaved {
   void pass(const at::Tensor& by_mean, const at::Tensor& by_variance, std::size_t first, const Wanted& wanted,
             variable_list& result) const {
     const auto pass_head = [&](const at::Tensor& gradient, std::size_t weight, const at::Tensor& matrix) {
-      if (wanted(weight)) result[weight] = pooled_matmul(gradient.t(), hidden.get());
+      if (wanted(weight)) result[weight] = product(view_of<const float>(gradient).transposed(), hidden.get());
       if (wanted(weight + 1)) result[weight + 1] = bias_gradient(gradient);
-      if (!wanted(first)) return;
-      const at::Tensor part = pooled_matmul(gradient, matrix);
-      result[first] = result[first].defined() ? result[first].add_(part) : part;
+      return wanted(first) ? product(view_of<const float>(gradient), matrix) : at::Tensor();
     };
-    pass_head(by_mean, first + 1, mean_weight.get());
-    pass_head(by_variance, first + 3, variance_weight.get());
+    const at::Tensor from_mean = pass_head(by_mean, first + 1, mean_weight.get());
+    const at::Tensor from_variance = pass_head(by_variance, first + 3, variance_weight.get());
+    if (wanted(first)) result[first] = added(from_mean, from_variance);
+  }
+
+ private:
+  static at::Tensor product(const MatrixView<const float>& a, const at::Tensor& b) {
+    at::Tensor result = empty_floats({a.n_rows, b.size(1)});
+    if (matrix_product(a, view_of<const float>(b), nullptr, view_of<float>(result))) FiniteGradients::note(result);
+    return result;
+  }
+
+  /// @return `sum`, with the other added to it
+  static at::Tensor added(const at::Tensor& sum, const at::Tensor& other) {
+    float* const to = sum.data_ptr<float>();
+    const float* const from = other.data_ptr<float>();
+    for (std::int64_t i = 0; i < sum.numel(); ++i) to[i] += from[i];
+    return sum;
   }
 };
 
@@ -60,10 +76,15 @@ void keep(const at::Tensor& hidden, const LatentHeads& heads, HeadsSaved& saved)
 
 /// What the heads give, (cells, n_latent) each.
 std::pair<at::Tensor, at::Tensor> head_values(const at::Tensor& hidden, const LatentHeads& heads) {
-  at::Tensor mean = at::empty({hidden.size(0), heads.mean_weight.size(0)}, hidden.options().requires_grad(false));
-  at::Tensor raw_variance = at::empty_like(mean);
-  pooled_products(hidden, {{mean, heads.mean_weight.t(), heads.mean_bias},
-                           {raw_variance, heads.variance_weight.t(), heads.variance_bias}});
+  at::Tensor mean = empty_floats({hidden.size(0), heads.mean_weight.size(0)});
+  at::Tensor raw_variance = empty_floats(mean.sizes());
+  const auto head = [](const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& out) {
+    return ProductWith{
+        .b = view_of<const float>(weight).transposed(), .bias = bias.data_ptr<float>(), .out = view_of<float>(out)};
+  };
+  std::array products{head(heads.mean_weight, heads.mean_bias, mean),
+                      head(heads.variance_weight, heads.variance_bias, raw_variance)};
+  matrix_products(view_of<const float>(hidden), products);
   return {mean, raw_variance};
 }
 
@@ -92,8 +113,8 @@ struct LatentDrawSaved : HeadsSaved {
       return i < grads.size() && grads[i].defined() ? grads[i].contiguous() : at::Tensor();
     };
     const at::Tensor dz = given(0), dkl = given(1), ddensity = given(2);
-    const at::Tensor by_mean = at::empty_like(mean);
-    const at::Tensor by_variance = at::empty_like(mean);
+    const at::Tensor by_mean = empty_floats(mean.sizes());
+    const at::Tensor by_variance = empty_floats(mean.sizes());
     latent_sample_backward(sample(), data_or_null(dz), data_or_null(dkl), by_mean.data_ptr<float>(),
                            by_variance.data_ptr<float>());
     if (ddensity.defined()) add_density_gradient(ddensity, by_variance);
@@ -104,7 +125,7 @@ struct LatentDrawSaved : HeadsSaved {
 
   /// log density of the draw: -(noise^2 + log(variance) + log(2 pi)) / 2, so that the mean has no part in it.
   at::Tensor log_density(const at::Tensor& variance) const {
-    at::Tensor result = at::empty({mean.size(0)}, mean.options());
+    at::Tensor result = empty_floats({mean.size(0)});
     const std::int64_t n = mean.size(1);
     const float *eps = noise.data_ptr<float>(), *of = variance.data_ptr<float>();
     for (std::int64_t row = 0; row < mean.size(0); ++row, eps += n, of += n) {
@@ -147,7 +168,8 @@ struct LatentDensitySaved : HeadsSaved {
   template <class Wanted>
   variable_list gradients(const variable_list& grads, const Wanted& wanted) {
     const at::Tensor by_row = grads[0].contiguous();
-    const at::Tensor by_z = at::empty_like(mean), by_mean = at::empty_like(mean), by_variance = at::empty_like(mean);
+    const at::Tensor by_z = empty_floats(mean.sizes()), by_mean = empty_floats(mean.sizes());
+    const at::Tensor by_variance = empty_floats(mean.sizes());
     const float *weight = by_row.data_ptr<float>(), *at = z.get().data_ptr<float>();
     const float *m = mean.data_ptr<float>(), *v = variance.data_ptr<float>();
     float *to_z = by_z.data_ptr<float>(), *to_mean = by_mean.data_ptr<float>();
@@ -173,7 +195,7 @@ struct LatentDensitySaved : HeadsSaved {
       const auto of = static_cast<double>(v[i]);
       sums[static_cast<std::size_t>(cell)] -= 0.5 * (distance * distance / of + std::log(of)) + kHalfLogTwoPi;
     });
-    at::Tensor result = at::empty({mean.size(0)}, mean.options());
+    at::Tensor result = empty_floats({mean.size(0)});
     std::transform(sums.begin(), sums.end(), result.data_ptr<float>(),
                    [](double sum) { return static_cast<float>(sum); });
     return result;
@@ -201,9 +223,9 @@ LatentDraw latent_draw(const at::Tensor& hidden, const LatentHeads& heads, const
     saved->heads = heads;
     saved->noise = noise;
     std::tie(saved->mean, saved->raw_variance) = head_values(hidden, heads);
-    const at::Tensor variance = at::empty_like(saved->mean);
-    draw.z = at::empty_like(saved->mean);
-    draw.kl = at::empty({hidden.size(0)}, saved->mean.options());
+    const at::Tensor variance = empty_floats(saved->mean.sizes());
+    draw.z = empty_floats(saved->mean.sizes());
+    draw.kl = empty_floats({hidden.size(0)});
     latent_sample(saved->sample(), variance.data_ptr<float>(), draw.z.data_ptr<float>(), draw.kl.data_ptr<float>());
     if (with_log_density) draw.log_density = saved->log_density(variance);
   }

@@ -2,16 +2,14 @@
 
 #include <ATen/ATen.h>
 
-#include <algorithm>
 #include <memory>
 #include <utility>
-#include <vector>
 
 #include "operation.hpp"
+#include "plain_cpu.hpp"
 #include "scvi/core/settings.hpp"
 #include "scvi/kernel/finite_gradients.hpp"
 #include "scvi/kernel/matrix_product.hpp"
-#include "scvi/kernel/sampled_product.hpp"
 
 namespace scvi::kernel {
 namespace {
@@ -20,21 +18,18 @@ bool can_fuse(const at::Tensor& tensor) {
   return settings().kernel == KernelRoad::fused && tensor.device().is_cpu() && tensor.scalar_type() == at::kFloat;
 }
 
-template <class T>
-MatrixView<T> view_of(const at::Tensor& matrix) {
-  return {matrix.data_ptr<float>(), matrix.size(0), matrix.size(1), matrix.stride(0), matrix.stride(1)};
-}
-
-bool can_fuse(const PooledProduct& product) {
-  return can_fuse(product.out) && can_fuse(product.b) &&
-         (!product.bias.defined() || (can_fuse(product.bias) && product.bias.is_contiguous()));
-}
-
-void product_op_by_op(const at::Tensor& a, PooledProduct& product) {
-  if (product.bias.defined()) {
-    at::addmm_out(product.out, product.bias, a, product.b);
+/// out = a b + bias. @param bias undefined for none
+void product_out(at::Tensor& out, const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias) {
+  at::NoGradGuard no_grad;
+  const bool has_bias = bias.defined();
+  if (can_fuse(a) && can_fuse(b) && can_fuse(out) && (!has_bias || (can_fuse(bias) && bias.is_contiguous()))) {
+    const bool finite = matrix_product(view_of<const float>(a), view_of<const float>(b),
+                                       has_bias ? bias.data_ptr<float>() : nullptr, view_of<float>(out));
+    if (finite) FiniteGradients::note(out);
+  } else if (has_bias) {
+    at::addmm_out(out, bias, a, b);
   } else {
-    at::mm_out(product.out, a, product.b);
+    at::mm_out(out, a, b);
   }
 }
 
@@ -62,46 +57,8 @@ struct LinearSaved {
 }  // namespace
 
 at::Tensor pooled_matmul(const at::Tensor& a, const at::Tensor& b) {
-  at::NoGradGuard no_grad;
-  at::Tensor result = at::empty({a.size(0), b.size(1)}, a.options());
-  pooled_matmul_out(result, a, b);
-  return result;
-}
-
-void pooled_matmul_out(at::Tensor& result, const at::Tensor& a, const at::Tensor& b) {
-  pooled_products(a, {{.out = result, .b = b, .bias = {}}});
-}
-
-void pooled_linear_out(at::Tensor& out, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  pooled_products(x, {{.out = out, .b = weight.t(), .bias = bias}});
-}
-
-void pooled_products(const at::Tensor& a, std::vector<PooledProduct> products) {
-  at::NoGradGuard no_grad;
-  const auto fused = [](const PooledProduct& product) { return can_fuse(product); };
-  if (!can_fuse(a) || !std::all_of(products.begin(), products.end(), fused)) {
-    for (PooledProduct& product : products) product_op_by_op(a, product);
-    return;
-  }
-  std::vector<ProductWith> with;
-  for (const PooledProduct& product : products) {
-    with.push_back({.b = view_of<const float>(product.b),
-                    .bias = product.bias.defined() ? product.bias.data_ptr<float>() : nullptr,
-                    .out = view_of<float>(product.out)});
-  }
-  matrix_products(view_of<const float>(a), with);
-  for (std::size_t i = 0; i < with.size(); ++i) {
-    if (with[i].finite) FiniteGradients::note(products[i].out);
-  }
-}
-
-at::Tensor pooled_sampled_product(const at::Tensor& mask,
-                                  const std::vector<std::pair<at::Tensor, at::Tensor>>& pairs) {
-  at::NoGradGuard no_grad;
-  at::Tensor result = at::empty(mask.sizes(), mask.options().requires_grad(false));
-  std::vector<Factors> factors;
-  for (const auto& [a, b] : pairs) factors.push_back({view_of<const float>(a), view_of<const float>(b)});
-  sampled_product(view_of<const float>(mask), factors, view_of<float>(result));
+  at::Tensor result = at::empty({a.size(0), b.size(1)}, a.options().requires_grad(false));
+  product_out(result, a, b, {});
   return result;
 }
 
@@ -113,7 +70,7 @@ at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tenso
     shape.back() = weight.size(0);
     y = at::empty(shape, x.options().requires_grad(false));
     at::Tensor rows = as_rows(y);
-    pooled_linear_out(rows, as_rows(x), weight, bias);
+    product_out(rows, as_rows(x), weight.t(), bias);
   }
   if (torch::autograd::compute_requires_grad(x, weight, bias)) {
     auto saved = std::make_unique<LinearSaved>();

@@ -50,46 +50,42 @@ struct Tile {
       zeros;  ///< kPanel numbers: zero times the results is added to them, which NaN and infinity do not leave zero
 };
 
-/// Adds up a tile. @param a number (m, k) at a[m row_step + k term_step]
+/// Adds up a tile of one or two vectors a row. @param a number (m, k) at a[m row_step + k term_step]
 /// @param b rows of kPanel numbers
-template <int kRows>
+template <int kRows, int kVectors>
 HWY_INLINE void add_terms(const float* HWY_RESTRICT a, std::int64_t row_step, std::int64_t term_step,
                           const float* HWY_RESTRICT b, std::int64_t n_terms, const Tile& tile) {
-  V left[kRows], right[kRows];
+  V sums[kRows][kVectors];
   for (int m = 0; m < kRows; ++m) {
     const float* from = tile.add ? tile.out + m * tile.stride : tile.bias;
-    left[m] = from == nullptr ? hn::Zero(kTag) : hn::LoadU(kTag, from);
-    right[m] = from == nullptr ? hn::Zero(kTag) : hn::LoadU(kTag, from + kN);
+    for (int v = 0; v < kVectors; ++v) sums[m][v] = from == nullptr ? hn::Zero(kTag) : hn::LoadU(kTag, from + v * kN);
   }
   for (std::int64_t k = 0; k < n_terms; ++k) {
-    const auto b_left = hn::LoadU(kTag, b);
-    const auto b_right = hn::LoadU(kTag, b + kN);
+    V row[kVectors];
+    for (int v = 0; v < kVectors; ++v) row[v] = hn::LoadU(kTag, b + v * kN);
     for (int m = 0; m < kRows; ++m) {
       const auto factor = hn::Set(kTag, a[m * row_step]);
-      left[m] = hn::MulAdd(factor, b_left, left[m]);
-      right[m] = hn::MulAdd(factor, b_right, right[m]);
+      for (int v = 0; v < kVectors; ++v) sums[m][v] = hn::MulAdd(factor, row[v], sums[m][v]);
     }
     a += term_step;
     b += kPanel;
   }
-  auto left_zeros = hn::LoadU(kTag, tile.zeros);
-  auto right_zeros = hn::LoadU(kTag, tile.zeros + kN);
-  for (int m = 0; m < kRows; ++m) {
-    hn::StoreU(left[m], kTag, tile.out + m * tile.stride);
-    hn::StoreU(right[m], kTag, tile.out + m * tile.stride + kN);
-    left_zeros = hn::MulAdd(left[m], hn::Zero(kTag), left_zeros);
-    right_zeros = hn::MulAdd(right[m], hn::Zero(kTag), right_zeros);
+  for (int v = 0; v < kVectors; ++v) {
+    auto zeros = hn::LoadU(kTag, tile.zeros + v * kN);
+    for (int m = 0; m < kRows; ++m) {
+      hn::StoreU(sums[m][v], kTag, tile.out + m * tile.stride + v * kN);
+      zeros = hn::MulAdd(sums[m][v], hn::Zero(kTag), zeros);
+    }
+    hn::StoreU(zeros, kTag, tile.zeros + v * kN);
   }
-  hn::StoreU(left_zeros, kTag, tile.zeros);
-  hn::StoreU(right_zeros, kTag, tile.zeros + kN);
 }
 
 /// The same for any number of rows up to kTileRows.
-template <int kRows = kTileRows>
+template <int kVectors, int kRows = kTileRows>
 void add_terms(int n_rows, const float* a, std::int64_t row_step, std::int64_t term_step, const float* b,
                std::int64_t n_terms, const Tile& tile) {
-  if (n_rows == kRows) return add_terms<kRows>(a, row_step, term_step, b, n_terms, tile);
-  if constexpr (kRows > 1) add_terms<kRows - 1>(n_rows, a, row_step, term_step, b, n_terms, tile);
+  if (n_rows == kRows) return add_terms<kRows, kVectors>(a, row_step, term_step, b, n_terms, tile);
+  if constexpr (kRows > 1) add_terms<kVectors, kRows - 1>(n_rows, a, row_step, term_step, b, n_terms, tile);
 }
 
 /// b in panels of kPanel columns, each with its rows one after the other.
@@ -172,7 +168,7 @@ class Block {
         const MatrixView<float> to = out.rows(row, row + n_rows).columns(j, j + n);
         const Tile whole{to.data, to.row_stride, bias_ != nullptr ? bias : nullptr, add, zeros_};
         if (n == kPanel && out.column_stride == 1) {
-          add_terms(n_rows, from, row_step, term_step, panel, n_terms, whole);
+          add_terms<2>(n_rows, from, row_step, term_step, panel, n_terms, whole);
         } else {
           partial_tile(n_rows, from, row_step, term_step, panel, n_terms, to, whole);
         }
@@ -192,7 +188,12 @@ class Block {
       }
     };
     if (how.add) for_numbers([](float& sum, float number) { sum = number; });
-    add_terms(n_rows, a, row_step, term_step, b, n_terms, {sums, kPanel, how.bias, how.add, how.zeros});
+    const Tile tile{sums, kPanel, how.bias, how.add, how.zeros};
+    if (out.n_columns <= kN) {
+      add_terms<1>(n_rows, a, row_step, term_step, b, n_terms, tile);
+    } else {
+      add_terms<2>(n_rows, a, row_step, term_step, b, n_terms, tile);
+    }
     for_numbers([](float sum, float& number) { number = sum; });
   }
 

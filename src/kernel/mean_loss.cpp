@@ -23,14 +23,14 @@ struct MeanLossSaved {
   variable_list gradients(const variable_list& grads, const Wanted& wanted) {
     const double share = static_cast<double>(*grads[0].data_ptr<float>()) / static_cast<double>(n);
     variable_list result(2);
-    if (wanted(0)) result[0] = all(share, grads[0]);
-    if (wanted(1)) result[1] = all(share * weight, grads[0]);
+    if (wanted(0)) result[0] = all(share);
+    if (wanted(1)) result[1] = all(share * weight);
     return result;
   }
 
  private:
-  at::Tensor all(double value, const at::Tensor& like) const {
-    at::Tensor result = at::empty({n}, like.options());
+  at::Tensor all(double value) const {
+    at::Tensor result = empty_floats({n});
     std::fill_n(result.data_ptr<float>(), n, static_cast<float>(value));
     return result;
   }
@@ -43,7 +43,7 @@ at::Tensor mean_of_both(const at::Tensor& reconstruction, const at::Tensor& dive
   for (std::int64_t i = 0; i < reconstruction.numel(); ++i) {
     sum += static_cast<double>(first[i]) + weight * static_cast<double>(second[i]);
   }
-  at::Tensor mean = at::empty({}, reconstruction.options().requires_grad(false));
+  at::Tensor mean = empty_floats({});
   *mean.data_ptr<float>() = static_cast<float>(sum / static_cast<double>(reconstruction.numel()));
   return mean;
 }

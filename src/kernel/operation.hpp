@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/functions/utils.h>
+#include <torch/csrc/autograd/variable.h>
 
 #include <cstdint>
 #include <memory>
@@ -37,12 +38,38 @@ class Kept {
   std::int64_t version_ = 0;
 };
 
+/// Whether gradients of this input can go straight to it: a parameter that nobody listens to. The engine's own way to
+/// it, a node for each parameter, takes as long as a small kernel.
+inline bool takes_gradients(const at::Tensor& input) {
+  return input.defined() && input.requires_grad() && input.is_leaf() && torch::autograd::impl::hooks(input).empty();
+}
+
+/// What LibTorch's AccumulateGrad does. @param gradient undefined for none
+inline void add_gradient(const at::Tensor& parameter, const at::Tensor& gradient) {
+  if (!gradient.defined()) return;
+  at::Tensor& sum = parameter.mutable_grad();
+  if (sum.defined()) {
+    sum.add_(gradient);
+  } else if (gradient.use_count() == 1 && gradient.strides() == parameter.strides()) {
+    sum = gradient.is_view() ? gradient.detach() : gradient;
+  } else {
+    sum = at::empty_like(parameter).copy_(gradient);
+  }
+}
+
 /// The backward step of an operation.
 /// @tparam Saved what it needs; given up after the pass
 template <class Saved>
 class BackwardStep : public torch::autograd::Node {
  public:
   std::string name() const override { return Saved::kName; }
+
+  void add_input(const at::Tensor& input) {
+    const bool is_parameter = takes_gradients(input);
+    parameters_.push_back(is_parameter ? input : at::Tensor());
+    const bool goes_on = !is_parameter && input.defined() && input.requires_grad();
+    add_next_edge(goes_on ? torch::autograd::impl::gradient_edge(input) : torch::autograd::Edge());
+  }
 
   /// Saved::gradients(grads, wanted): a gradient for each input, undefined where wanted(i) does not hold.
   variable_list apply(variable_list&& grads) override {
@@ -53,20 +80,29 @@ class BackwardStep : public torch::autograd::Node {
     bool any = false;
     for (const at::Tensor& grad : grads) any = any || grad.defined();
     if (!any) return variable_list(num_outputs());
-    return saved->gradients(grads, [this](std::size_t input) { return should_compute_output(input); });
+    variable_list result = saved->gradients(
+        grads, [this](std::size_t input) { return parameters_[input].defined() || should_compute_output(input); });
+    for (std::size_t i = 0; i < parameters_.size(); ++i) {
+      if (parameters_[i].defined()) add_gradient(parameters_[i], std::exchange(result[i], {}));
+    }
+    return result;
   }
 
   void release_variables() override { saved.reset(); }
 
   std::unique_ptr<Saved> saved;
+
+ private:
+  variable_list parameters_;  ///< the inputs that are
 };
 
 /// Makes `outputs` results of an operation with these inputs; undefined ones stand for those that it does not have.
+/// Gradients of parameters appear in their grad() by backward(); torch::autograd::grad() does not find them.
 /// @pre autograd::compute_requires_grad(inputs...)
 template <class Saved, class... Inputs>
 void connect(std::initializer_list<at::Tensor> outputs, std::unique_ptr<Saved> saved, const Inputs&... inputs) {
   const std::shared_ptr<BackwardStep<Saved>> step(new BackwardStep<Saved>, torch::autograd::deleteNode);
-  step->set_next_edges(torch::autograd::collect_next_edges(inputs...));
+  (step->add_input(inputs), ...);
   step->saved = std::move(saved);
   for (at::Tensor output : outputs) {
     if (output.defined()) torch::autograd::set_history(output, step);

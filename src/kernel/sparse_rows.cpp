@@ -16,7 +16,12 @@ struct Arrays {
   std::vector<std::int64_t> indptr;
   std::vector<std::int32_t> indices;
   std::vector<float> values;
-  std::shared_ptr<const void> rest;  // what it leans on
+};
+
+/// Values beside the other arrays of somebody else.
+struct OtherValues {
+  std::unique_ptr<float[]> values;
+  std::shared_ptr<const void> rest;
 };
 
 constexpr std::int64_t kRowsPerChunk = 32;
@@ -25,17 +30,17 @@ constexpr std::int64_t kRowsPerChunk = 32;
 
 SparseRows log1p(const SparseRows& rows) {
   if (rows.view.n_rows == 0) return rows;
-  auto arrays = std::make_shared<Arrays>();
   const std::int64_t first = rows.view.indptr[0];
   const std::int64_t n = rows.n_entries();
-  arrays->values.resize(static_cast<std::size_t>(n));
-  arrays->rest = rows.owner;
-  log1p_values(rows.view.values + first, n, arrays->values.data());
+  auto logs = std::make_shared<OtherValues>();
+  logs->values = std::make_unique_for_overwrite<float[]>(static_cast<std::size_t>(n));
+  logs->rest = rows.owner;
+  log1p_values(rows.view.values + first, n, logs->values.get());
   SparseRows result;
   result.view = rows.view;
   // The offsets count from the first entry of the whole.
-  result.view.values = arrays->values.data() - first;
-  result.owner = std::move(arrays);
+  result.view.values = logs->values.get() - first;
+  result.owner = std::move(logs);
   return result;
 }
 

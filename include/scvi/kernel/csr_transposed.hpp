@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "scvi/kernel/csr_view.hpp"
@@ -22,8 +23,9 @@ class CsrTransposed {
   std::int64_t n_rows_ = 0;
   std::int64_t n_columns_ = 0;
   std::vector<std::int64_t> indptr_;
-  std::vector<std::int32_t> indices_;
-  std::vector<float> values_;
+  // Written whole.
+  std::unique_ptr<std::int32_t[]> indices_;
+  std::unique_ptr<float[]> values_;
 };
 
 }  // namespace scvi::kernel
