@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <string>
 #include <utility>
@@ -67,7 +68,7 @@ CountNll<float> nll_of(const Logits& logits, const at::Tensor& library, const Co
           .log_theta = dispersion_of(logits.r, heads)};
 }
 
-/// Heads, without their histories, and what the likelihood said of their logits.
+/// Heads, and what the likelihood said of their logits.
 struct HeadsState {
   CountHeads heads;
   SparseRows counts;
@@ -179,20 +180,24 @@ struct CountHeadsSaved {
     const at::Tensor weighted = weighted_inputs(inputs, weights);
     const std::int64_t n_hidden = inputs.size(1);
     std::vector<ProductWith> products;
-    std::vector<at::Tensor> of_both;  // weight and bias of a head
+    std::vector<std::pair<std::size_t, at::Tensor>>
+        of_both;  // weight and bias of a head, with the number of its input
     for (const Head& head : heads()) {
       if (!wanted(head.input) && !wanted(head.input + 1)) continue;
-      const std::int64_t n_genes = head.gradient.size(1);
-      const at::Tensor both = empty_floats({n_hidden + 1, n_genes});
+      const at::Tensor both = empty_floats({n_hidden + 1, head.gradient.size(1)});
       products.push_back({.b = view_of<const float>(head.gradient), .out = view_of<float>(both)});
-      of_both.push_back(both);
-      // Input-major, as the weights are.
-      if (wanted(head.input)) result[head.input] = both.as_strided({n_genes, n_hidden}, {1, n_genes});
-      if (wanted(head.input + 1)) result[head.input + 1] = both.as_strided({n_genes}, {1}, n_hidden * n_genes);
+      of_both.emplace_back(head.input, both);
     }
     matrix_products(view_of<const float>(weighted).transposed(), products);
     for (std::size_t i = 0; i < products.size(); ++i) {
-      if (products[i].finite) FiniteGradients::note(of_both[i]);
+      const auto& [input, both] = of_both[i];
+      if (products[i].finite) FiniteGradients::note(both);
+      const std::int64_t n_genes = both.size(1);
+      if (wanted(input + 1)) result[input + 1] = part_of(both, n_hidden * n_genes, n_genes);
+      // Input-major, as the weights are; the tensor itself, which costs less than a view of it.
+      const std::array<std::int64_t, 2> sizes{n_genes, n_hidden}, strides{1, n_genes};
+      both.unsafeGetTensorImpl()->set_sizes_and_strides(at::IntArrayRef(sizes), at::IntArrayRef(strides));
+      if (wanted(input)) result[input] = both;
     }
   }
 
@@ -222,15 +227,6 @@ struct CountHeadsSaved {
   }
 };
 
-CountHeads detached(const CountHeads& heads) {
-  CountHeads result = heads;
-  for (at::Tensor* tensor : {&result.scale_weight, &result.scale_bias, &result.dropout_weight, &result.dropout_bias,
-                             &result.r_weight, &result.r_bias, &result.log_theta}) {
-    if (tensor->defined()) *tensor = tensor->detach();
-  }
-  return result;
-}
-
 }  // namespace
 
 bool can_fuse(const at::Tensor& hidden, const at::Tensor& library, const CountHeads& heads) {
@@ -258,7 +254,7 @@ at::Tensor count_heads_nll(const at::Tensor& hidden, const at::Tensor& library, 
   at::Tensor nll;
   {
     at::NoGradGuard no_grad;
-    state.heads = detached(heads);
+    state.heads = heads;
     state.counts = counts;
     Logits logits = logits_of(hidden, state.heads);
     if (!differentiable) {

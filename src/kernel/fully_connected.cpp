@@ -35,7 +35,7 @@ bool is_read_sparse(const LayerInput& x) {
          kLargestDensity * static_cast<double>(view.n_rows) * static_cast<double>(view.n_columns);
 }
 
-/// The layer and its input, without their histories.
+/// The layer and its input.
 struct LayerState {
   FullyConnected layer;
   std::optional<SparseRows> rows;  ///< the input, where it is read sparse
@@ -124,24 +124,24 @@ at::Tensor weight_gradient(const LayerState& state, const at::Tensor& x, const a
   const FullyConnected& layer = state.layer;
   const std::int64_t n_out = layer.weight.size(0);
   const float* const gradient = dh.data_ptr<float>();
-  at::Tensor transposed = empty_floats({layer.weight.size(1), n_out});
-  float* out = transposed.data_ptr<float>();
+  at::Tensor result = empty_input_major(n_out, layer.weight.size(1));
+  float* out = result.data_ptr<float>();
   bool finite = false;
   if (state.rows) {
     finite = sparse_linear(
         {.x = state.rows->transposed(), .weight = gradient, .weight_stride = n_out, .n_out = n_out}, out, n_out);
   } else {
     finite = matrix_product(view_of<const float>(x).transposed(), view_of<const float>(dh), nullptr,
-                            view_of<float>(transposed).rows(0, state.n_features));
+                            {out, state.n_features, n_out, n_out});
   }
-  if (finite && layer.categories.empty()) FiniteGradients::note(transposed);
+  if (finite && layer.categories.empty()) FiniteGradients::note(result);
   out += state.n_features * n_out;
   for (const auto& category : layer.categories) {
     category_rows_gradient(category.index.data_ptr<std::int64_t>(), dh.size(0), category.n, gradient, n_out, n_out,
                            out, n_out);
     out += category.n * n_out;
   }
-  return transposed.t();
+  return result;
 }
 
 /// In the order of the inputs: x, weight, bias, batch norm's weight and bias.
@@ -150,7 +150,10 @@ struct FullyConnectedSaved {
 
   LayerState state;
   Kept x, weight, gamma;
-  at::Tensor h, y, mean, inverse_std;
+  at::Tensor h, mean, inverse_std;
+  // Not the tensor, whose history leads here.
+  const float* y = nullptr;
+  c10::Storage y_memory;
 
   template <class Wanted>
   variable_list gradients(const variable_list& grads, const Wanted& wanted) {
@@ -163,8 +166,8 @@ struct FullyConnectedSaved {
       result[3] = empty_floats(mean.sizes());
       result[4] = empty_floats(mean.sizes());
     }
-    norm_relu_dropout_backward(after_product(state.layer, h.size(0)), h.data_ptr<float>(), y.data_ptr<float>(),
-                               statistics(), dy.data_ptr<float>(), dh.data_ptr<float>(),
+    norm_relu_dropout_backward(after_product(state.layer, h.size(0)), h.data_ptr<float>(), y, statistics(),
+                               dy.data_ptr<float>(), dh.data_ptr<float>(),
                                normalizes ? result[3].data_ptr<float>() : nullptr,
                                normalizes ? result[4].data_ptr<float>() : nullptr);
     if (wanted(0) && !state.rows) result[0] = passed_gradient(dh);
@@ -194,18 +197,6 @@ struct FullyConnectedSaved {
     return {mean.data_ptr<float>(), inverse_std.data_ptr<float>()};
   }
 };
-
-/// The parameters' memory alone.
-FullyConnected detached(const FullyConnected& layer) {
-  FullyConnected result = layer;
-  result.weight = layer.weight.detach();
-  if (layer.bias.defined()) result.bias = layer.bias.detach();
-  if (layer.batch_norm) {
-    result.batch_norm->weight = layer.batch_norm->weight.detach();
-    result.batch_norm->bias = layer.batch_norm->bias.detach();
-  }
-  return result;
-}
 
 void check_categories(const FullyConnected& layer) {
   for (const auto& category : layer.categories) {
@@ -250,26 +241,27 @@ at::Tensor fully_connected(const LayerInput& x, const FullyConnected& layer) {
   const at::Tensor dense = is_sparse ? at::Tensor() : x.dense();
   const bool differentiable = torch::autograd::compute_requires_grad(dense, layer.weight, layer.bias, gamma, beta);
   auto saved = std::make_unique<FullyConnectedSaved>();
+  at::Tensor y;
   {
     at::NoGradGuard no_grad;
-    saved->state = {.layer = detached(layer), .rows = {}, .n_features = x.n_features()};
+    saved->state = {.layer = layer, .rows = {}, .n_features = x.n_features()};
     if (is_sparse) saved->state.rows = *x.sparse();
     saved->h = product(saved->state, dense);
     if (layer.batch_norm) {
       saved->mean = empty_floats({saved->h.size(1)});
       saved->inverse_std = empty_floats({saved->h.size(1)});
     }
-    saved->y = empty_floats(saved->h.sizes());
+    y = empty_floats(saved->h.sizes());
     const ProfileSection section("layer: norm, relu, dropout");
     norm_relu_dropout(after_product(saved->state.layer, saved->h.size(0)), saved->h.data_ptr<float>(),
-                      saved->y.data_ptr<float>(), saved->statistics());
+                      y.data_ptr<float>(), saved->statistics());
   }
-  if (!differentiable) return saved->y;
+  if (!differentiable) return y;
+  saved->y = y.data_ptr<float>();
+  saved->y_memory = y.storage();
   saved->x = Kept(dense);
   saved->weight = Kept(layer.weight);
   saved->gamma = Kept(gamma);
-  // What it keeps must not lead back to the step itself.
-  at::Tensor y = saved->y.detach();
   connect({y}, std::move(saved), dense, layer.weight, layer.bias, gamma, beta);
   return y;
 }

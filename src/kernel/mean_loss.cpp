@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <utility>
 
@@ -36,6 +37,20 @@ struct MeanLossSaved {
   }
 };
 
+struct SumOfLossesSaved {
+  static constexpr const char* kName = "SumOfLosses";
+
+  template <class Wanted>
+  variable_list gradients(const variable_list& grads, const Wanted&) {
+    return {grads[0], grads[0]};
+  }
+};
+
+bool can_fuse(const at::Tensor& a, const at::Tensor& b) {
+  const auto fits = [](const at::Tensor& tensor) { return tensor.dim() == 1 && is_plain_cpu_float(tensor); };
+  return settings().kernel == KernelRoad::fused && fits(a) && fits(b) && a.sizes() == b.sizes();
+}
+
 at::Tensor mean_of_both(const at::Tensor& reconstruction, const at::Tensor& divergence, double weight) {
   const float* const first = reconstruction.data_ptr<float>();
   const float* const second = divergence.data_ptr<float>();
@@ -51,9 +66,7 @@ at::Tensor mean_of_both(const at::Tensor& reconstruction, const at::Tensor& dive
 }  // namespace
 
 at::Tensor mean_loss(const at::Tensor& reconstruction, const at::Tensor& divergence, double weight) {
-  const auto fits = [](const at::Tensor& tensor) { return tensor.dim() == 1 && is_plain_cpu_float(tensor); };
-  if (settings().kernel == KernelRoad::fused && fits(reconstruction) && fits(divergence) &&
-      reconstruction.sizes() == divergence.sizes()) {
+  if (can_fuse(reconstruction, divergence)) {
     const at::Tensor mean = mean_of_both(reconstruction, divergence, weight);
     if (torch::autograd::compute_requires_grad(reconstruction, divergence)) {
       auto saved = std::make_unique<MeanLossSaved>();
@@ -64,6 +77,15 @@ at::Tensor mean_loss(const at::Tensor& reconstruction, const at::Tensor& diverge
     return mean;
   }
   return (reconstruction + weight * divergence).mean();
+}
+
+at::Tensor sum_of_losses(const at::Tensor& a, const at::Tensor& b) {
+  if (!can_fuse(a, b)) return a + b;
+  at::Tensor sum = empty_floats(a.sizes());
+  std::transform(a.data_ptr<float>(), a.data_ptr<float>() + a.numel(), b.data_ptr<float>(), sum.data_ptr<float>(),
+                 std::plus<>());
+  if (torch::autograd::compute_requires_grad(a, b)) connect({sum}, std::make_unique<SumOfLossesSaved>(), a, b);
+  return sum;
 }
 
 }  // namespace scvi::kernel

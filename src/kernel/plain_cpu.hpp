@@ -17,6 +17,20 @@ inline at::Tensor empty_floats(at::IntArrayRef sizes) {
   return at::Tensor(at::detail::empty_cpu(sizes, at::kFloat));
 }
 
+/// The same for a matrix (out, in) whose memory is (in, out).
+inline at::Tensor empty_input_major(std::int64_t n_out, std::int64_t n_in) {
+  return at::Tensor(at::detail::empty_strided_cpu({n_out, n_in}, {1, n_out}, at::kFloat));
+}
+
+/// n numbers of a tensor's memory from `offset` on, as a tensor that does not know of the other.
+inline at::Tensor part_of(const at::Tensor& tensor, std::int64_t offset, std::int64_t n) {
+  at::Tensor part =
+      at::detail::make_tensor<c10::TensorImpl>(c10::Storage(tensor.storage()), tensor.key_set(), tensor.dtype());
+  part.unsafeGetTensorImpl()->set_storage_offset(offset);
+  part.unsafeGetTensorImpl()->set_sizes_contiguous(n);
+  return part;
+}
+
 template <class T>
 MatrixView<T> view_of(const at::Tensor& matrix) {
   return {matrix.data_ptr<float>(), matrix.size(0), matrix.size(1), matrix.stride(0), matrix.stride(1)};

@@ -8,6 +8,7 @@
 #include "scvi/core/error.hpp"
 #include "scvi/distribution/beta.hpp"
 #include "scvi/distribution/divergence.hpp"
+#include "scvi/kernel/mean_loss.hpp"
 #include "scvi/kernel/mixed_dropout.hpp"
 
 namespace scvi {
@@ -214,7 +215,9 @@ Elbo AutoZIVAE::forward(const MiniBatch& batch, Noise& noise) {
   const at::Tensor bernoulli = beta_sample("", 1, noise);
   how.map_dropout = [&](const at::Tensor& logits) { return likelihood_dropout(logits, bernoulli, batch); };
   const at::Tensor nll = decoder().nll(z.latent, l.latent, {batch.batch_index}, counts, how, noise);
-  return {.reconstruction = nll + l.kl, .kl_local = z.kl, .kl_global = compute_global_kl_divergence()};
+  return {.reconstruction = kernel::sum_of_losses(nll, l.kl),
+          .kl_local = z.kl,
+          .kl_global = compute_global_kl_divergence()};
 }
 
 GlobalDraw AutoZIVAE::draw_global(Noise& noise) {

@@ -8,6 +8,7 @@
 #include "scvi/distribution/count.hpp"
 #include "scvi/distribution/divergence.hpp"
 #include "scvi/kernel/count_heads.hpp"
+#include "scvi/kernel/mean_loss.hpp"
 #include "scvi/kernel/threads.hpp"
 
 namespace scvi {
@@ -284,7 +285,7 @@ Elbo VAE::forward(const MiniBatch& batch, Noise& noise) {
   const auto l = l_encoder_->draw(x, {}, {batch.local_l_mean, batch.local_l_var}, noise);
   const at::Tensor nll = decoder_->nll(z.latent, l.latent, {batch.batch_index}, counts,
                                        count_distribution(batch.batch_index, batch.labels), noise);
-  return {.reconstruction = nll + l.kl, .kl_local = z.kl};
+  return {.reconstruction = kernel::sum_of_losses(nll, l.kl), .kl_local = z.kl};
 }
 
 at::Tensor VAE::sample_from_posterior_z(const MiniBatch& batch, Noise& noise, bool give_mean,
