@@ -30,21 +30,24 @@ LabelHypotheses::LabelHypotheses(const at::Tensor& labels, std::int64_t n_cells,
   const at::Tensor flat = labels.defined() ? labels.reshape(-1) : at::full({n_cells}, kHiddenLabel, whole);
   check(flat, n_labels);
   hidden_mask_ = flat == kHiddenLabel;
-  const at::Tensor known = at::logical_not(hidden_mask_).nonzero().reshape(-1);
-  n_known_ = known.size(0);
+  known_ = at::logical_not(hidden_mask_).nonzero().reshape(-1);
+  n_known_ = known_.size(0);
   if (all_known()) {
     labels_ = flat.unsqueeze(1);
     return;
   }
   hidden_ = hidden_mask_.nonzero().reshape(-1);
-  cells_ = at::cat({known, hidden_.repeat({n_labels})});
+  cells_ = at::cat({known_, hidden_.repeat({n_labels})});
   const at::Tensor enumerated = at::arange(n_labels, whole).repeat_interleave(hidden_.size(0));
-  labels_ = at::cat({flat.index_select(0, known), enumerated}).unsqueeze(1);
-  place_ = at::cat({known, hidden_}).argsort();
+  labels_ = at::cat({flat.index_select(0, known_), enumerated}).unsqueeze(1);
+  place_ = at::cat({known_, hidden_}).argsort();
 }
 
 at::Tensor LabelHypotheses::rows(const at::Tensor& of_cells) const {
-  return all_known() ? of_cells : of_cells.index_select(0, cells_);
+  if (all_known()) return of_cells;
+  // Not all at once by cells_: the gradients of a cell that is named several times would be added up in any order on
+  // a GPU.
+  return at::cat({of_cells.index_select(0, known_), of_cells.index_select(0, hidden_).repeat({n_labels_, 1})});
 }
 
 kernel::LayerInput LabelHypotheses::rows(const kernel::LayerInput& of_cells) const {

@@ -22,7 +22,7 @@ class LabelHypotheses {
   bool all_known() const { return n_known_ == n_cells_; }
   /// (rows, 1)
   const at::Tensor& labels() const { return labels_; }
-  /// The values of the cells (cells, ...), for each row.
+  /// The values of the cells (cells, n), for each row. On a GPU, too, gradients are added up in one order.
   at::Tensor rows(const at::Tensor& of_cells) const;
   kernel::LayerInput rows(const kernel::LayerInput& of_cells) const;
   /// (cells) the value of a known cell's row, and the mean of a hidden one's under the probabilities of its labels.
@@ -38,6 +38,7 @@ class LabelHypotheses {
   std::int64_t n_known_ = 0;
   at::Tensor labels_;
   at::Tensor cells_;        // (rows) the cell of each; undefined where all are known
+  at::Tensor known_;        // (known cells)
   at::Tensor hidden_;       // (hidden cells)
   at::Tensor place_;        // (cells) where each is among known cells and then hidden ones
   at::Tensor hidden_mask_;  // (cells)

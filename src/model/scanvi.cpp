@@ -214,7 +214,8 @@ at::Tensor SCANVI::log_classify(const MiniBatch& batch, Noise& noise) {
     offsets.push_back(at::logsumexp(logits.index_select(1, labels), {-1}));
   }
   const at::Tensor group = at::stack(groups_index_).argmax(0);
-  return logits + (of_groups - at::stack(offsets, 1)).index_select(1, group);
+  const at::Tensor of_members = of_groups - at::stack(offsets, 1);
+  return logits + rows_of_categories(of_members.t(), group).t();
 }
 
 ModelSpec SCANVI::spec() {

@@ -23,9 +23,10 @@ ClassifierTrainer::ClassifierTrainer(std::shared_ptr<CellClassifier> model,
 
 std::string ClassifierTrainer::fingerprint() const {
   if (!classifier_->sampling_model()) return {};
+  // Added up in main memory, whose order of addition a GPU does not share.
   double sum = 0;
   for (const auto& [name, values] : named_state(*classifier_->sampling_model())) {
-    sum += values.sum(at::kDouble).item<double>();
+    sum += values.cpu().sum(at::kDouble).item<double>();
   }
   return "on a latent space whose weights sum to " + to_text(HyperparameterValue(sum));
 }

@@ -2,10 +2,15 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <map>
+#include <numeric>
 
 #include "scvi/core/settings.hpp"
 #include "scvi/dataset/synthetic.hpp"
+#include "scvi/model/spec.hpp"
 #include "scvi/model/vae.hpp"
+#include "scvi/posterior/differential_expression.hpp"
+#include "scvi/posterior/generation.hpp"
 #include "scvi/posterior/metrics.hpp"
 #include "scvi/posterior/posterior.hpp"
 #include "with_gpu.hpp"
@@ -57,6 +62,53 @@ TEST_F(PosteriorOnGpu, AgreesWithTheCpu) {
       expect_near(here.get_sample_scale({.transform_batch = {1}}).values,
                   there.get_sample_scale({.transform_batch = {1}}).values);
     }
+  }
+}
+
+TEST_F(PosteriorOnGpu, AgreesWithTheCpuForEveryModelThatDecodesCounts) {
+  for (const char* name : {"ldvae", "vaec", "scanvi", "autozi"}) {
+    SCOPED_TRACE(name);
+    const auto posterior_on = [&](c10::Device device) {
+      const auto made = make_model(name, {dataset_->nb_genes(), 2, dataset_->n_labels()}, {}, 4);
+      made->to(device);
+      return Posterior::of_all_cells(made, dataset_).with_hidden_labels();
+    };
+    const Posterior here = posterior_on(c10::Device(c10::kCPU));
+    const Posterior there = posterior_on(gpu_);
+    const auto expect_close = [](double a, double b) { EXPECT_NEAR(a, b, 1e-4 * std::abs(a)); };
+    expect_close(here.elbo(), there.elbo());
+    expect_close(here.marginal_ll(7), there.marginal_ll(7));
+    expect_near(here.get_latent().z.values, there.get_latent().z.values);
+    expect_near(here.get_sample_rate({.n_samples = 3}).values, there.get_sample_rate({.n_samples = 3}).values);
+    // Of counts that are drawn with nearly the same rates some differ by one.
+    const auto mean_count = [](const Posterior& posterior) {
+      const auto counts = posterior.generate({.n_samples = 2}).x_new.values;
+      return std::accumulate(counts.begin(), counts.end(), 0.0) / static_cast<double>(counts.size());
+    };
+    EXPECT_NEAR(mean_count(here), mean_count(there), 1e-3 * mean_count(here));
+  }
+}
+
+TEST_F(PosteriorOnGpu, ComparesGroupsAsTheCpuDoes) {
+  const auto groups = groups_of_labels(*dataset_);
+  std::vector<std::vector<io::NamedTable>> results;
+  for (const c10::Device device : {c10::Device(c10::kCPU), gpu_, gpu_}) {
+    const Posterior posterior =
+        Posterior::of_all_cells(model(device, LatentDistribution::normal, ReconstructionLoss::zinb), dataset_);
+    results.push_back(one_vs_all_degenes(posterior, groups, {.n_samples = 1000}));
+  }
+  ASSERT_EQ(results[0].size(), groups.size());
+  const auto scales_of = [](const io::NamedTable& named) {
+    std::map<std::string, double> scales;
+    const auto& values = std::get<std::vector<double>>(named.table.find("scale1")->values);
+    for (std::size_t i = 0; i < values.size(); ++i) scales[named.table.index[i]] = values[i];
+    return scales;
+  };
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    const auto here = scales_of(results[0][i]), there = scales_of(results[1][i]);
+    ASSERT_EQ(std::ssize(here), dataset_->nb_genes());
+    for (const auto& [gene, scale] : here) EXPECT_NEAR(scale, there.at(gene), 1e-4 * scale) << gene;
+    EXPECT_EQ(there, scales_of(results[2][i]));
   }
 }
 

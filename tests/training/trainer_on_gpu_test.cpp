@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "same_bits.hpp"
 #include "scvi/core/error.hpp"
 #include "scvi/core/interrupt.hpp"
 #include "scvi/core/settings.hpp"
@@ -16,6 +17,7 @@ namespace scvi {
 namespace {
 
 using DatasetPtr = std::shared_ptr<const GeneExpressionDataset>;
+using testing::same_bits;
 
 DatasetPtr clusters() {
   SyntheticDatasetCorrOptions options;
@@ -44,15 +46,6 @@ TrainerOptions minibatches_of_128() {
   options.split.train_size = 0.9;
   options.seed = 5;
   return options;
-}
-
-bool same_bits(const Model& a, const Model& b) {
-  const auto of_a = named_state(a);
-  const auto of_b = named_state(b);
-  for (std::size_t i = 0; i < of_a.size(); ++i) {
-    if (!at::equal(of_a[i].second.cpu(), of_b[i].second.cpu())) return false;
-  }
-  return of_a.size() == of_b.size();
 }
 
 class TrainerOnGpu : public testing::WithGpu {
