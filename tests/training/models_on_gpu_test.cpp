@@ -5,6 +5,7 @@
 
 #include "labelled_clusters.hpp"
 #include "same_bits.hpp"
+#include "scvi/core/error.hpp"
 #include "scvi/core/interrupt.hpp"
 #include "scvi/model/cell_classifier.hpp"
 #include "scvi/model/spec.hpp"
