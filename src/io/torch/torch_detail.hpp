@@ -34,7 +34,7 @@ struct StorageKind {
   std::string_view name;  ///< class in module torch
   std::size_t stored_size;
   NamedTensor::Type type;
-  std::vector<std::byte> (*convert)(std::vector<std::byte>);
+  std::vector<std::byte> (*convert)(std::vector<std::byte>&&);
 };
 
 /// The kind of that name, or nullptr.

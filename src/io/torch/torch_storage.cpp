@@ -22,26 +22,26 @@ std::vector<std::byte> convert_each(const std::vector<std::byte>& bytes, To (*on
   return out;
 }
 
-std::vector<std::byte> keep(std::vector<std::byte> bytes) {
+std::vector<std::byte> keep(std::vector<std::byte>&& bytes) {
   return bytes;
 }
 
 /// bfloat16 is the upper half of a float32.
-std::vector<std::byte> widen_bfloat16(std::vector<std::byte> bytes) {
+std::vector<std::byte> widen_bfloat16(std::vector<std::byte>&& bytes) {
   return convert_each<std::uint16_t, std::uint32_t>(bytes,
                                                     [](std::uint16_t half) { return std::uint32_t{half} << 16; });
 }
 
-std::vector<std::byte> widen_int8(std::vector<std::byte> bytes) {
+std::vector<std::byte> widen_int8(std::vector<std::byte>&& bytes) {
   return convert_each<std::int8_t, std::int32_t>(bytes, [](std::int8_t value) { return std::int32_t{value}; });
 }
 
-std::vector<std::byte> widen_int16(std::vector<std::byte> bytes) {
+std::vector<std::byte> widen_int16(std::vector<std::byte>&& bytes) {
   return convert_each<std::int16_t, std::int32_t>(bytes, [](std::int16_t value) { return std::int32_t{value}; });
 }
 
 /// A bool that is neither 0 nor 1 is undefined behaviour wherever it is read.
-std::vector<std::byte> normalise_boolean(std::vector<std::byte> bytes) {
+std::vector<std::byte> normalise_boolean(std::vector<std::byte>&& bytes) {
   for (std::byte& value : bytes) value = std::byte{value != std::byte{0}};
   return bytes;
 }
