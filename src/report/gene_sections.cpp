@@ -1,5 +1,7 @@
 #include "gene_sections.hpp"
 
+#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -10,8 +12,8 @@ namespace scvi::report {
 namespace {
 
 template <class T>
-io::Column column(std::string name, std::vector<T> values) {
-  return {.name = std::move(name), .values = std::move(values), .missing = {}};
+io::Column column(std::string_view name, std::vector<T> values) {
+  return {.name = std::string(name), .values = std::move(values), .missing = {}};
 }
 
 /// The genes at either end of each factor.
