@@ -165,7 +165,7 @@ void print_h5ad(const std::string& path, bool quick) {
 
 void print_loom(const std::string& path, bool quick) {
   const io::LoomFile file(path);
-  const std::string version = file.spec_version();
+  const std::string& version = file.spec_version();
   print_title(path, file.n_cells(), file.n_genes(), version.empty() ? "loom" : "loom " + version);
   print_frames(file.obs(), file.var());
   std::vector<std::string> matrices = file.layers();

@@ -200,11 +200,11 @@ void print_report(const PrepareReport& report, const PrepareCommand& command, co
             << with_thousands(report.n_genes) << " genes\n";
   const bool has_batches = dataset.batch_names().size() > 1;
   if (has_batches) std::cout << "  batch: " << join_some(dataset.batch_names()) << "\n";
-  const bool labelled = dataset.cell_types() != std::vector<std::string>{kUndefined};
-  if (labelled) std::cout << "  cell_type: " << join_some(dataset.cell_types()) << "\n";
+  const std::vector<std::string>& types = dataset.cell_types();
+  const bool labelled = types != std::vector<std::string>{kUndefined};
+  if (labelled) std::cout << "  cell_type: " << join_some(types) << "\n";
   std::cout << "  train with: scvi train " << command.output << (has_batches ? " --batch-key batch" : "")
             << (labelled ? " --labels-key cell_type" : "") << " --output RUN\n";
-  const std::vector<std::string> types = dataset.cell_types();
   if (labelled && std::ranges::find(types, kUndefined) != types.end()) {
     std::cout << "  and to tell the types of the others: --model scanvi --unlabelled " << kUndefined << "\n";
   }
