@@ -1,20 +1,14 @@
 #include "gene_sections.hpp"
 
-#include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "scvi/report/loadings_figure.hpp"
 #include "scvi/report/zero_inflation_figure.hpp"
+#include "table_columns.hpp"
 
 namespace scvi::report {
 namespace {
-
-template <class T>
-io::Column column(std::string_view name, std::vector<T> values) {
-  return {.name = std::string(name), .values = std::move(values), .missing = {}};
-}
 
 /// The genes at either end of each factor.
 PageTable table_of(const LoadingsTable& loadings) {

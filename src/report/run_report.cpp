@@ -83,12 +83,6 @@ const io::Column* trained_column(const Findings& findings, const std::string& ke
   return key.empty() ? nullptr : findings.cells.obs().find(key);
 }
 
-/// A column of numbers for a table.
-template <class T>
-io::Column column(std::string name, std::vector<T> values) {
-  return {.name = std::move(name), .values = std::move(values), .missing = {}};
-}
-
 void add_data(Page& page, const Findings& findings) {
   page.section("Data");
   const auto n_cells = static_cast<double>(findings.cells.n_obs());
