@@ -11,9 +11,9 @@
 
 namespace scvi {
 
-Adam::Adam(std::vector<std::pair<std::string, at::Tensor>> parameters, const kernel::AdamSettings& settings)
+Adam::Adam(const std::vector<std::pair<std::string, at::Tensor>>& parameters, const kernel::AdamSettings& settings)
     : settings_(settings) {
-  for (auto& [name, parameter] : parameters) {
+  for (const auto& [name, parameter] : parameters) {
     parameter.mutable_grad().reset();
     slots_.push_back({.name = name,
                       .parameter = parameter,

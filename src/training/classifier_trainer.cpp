@@ -13,12 +13,15 @@ namespace scvi {
 ClassifierTrainer::ClassifierTrainer(std::shared_ptr<CellClassifier> model,
                                      std::shared_ptr<const GeneExpressionDataset> dataset, TrainerOptions options,
                                      bool reference_0_6_3)
-    : Trainer(model, dataset, std::move(options)), classifier_(std::move(model)), reference_0_6_3_(reference_0_6_3) {
+    : Trainer(model, std::move(dataset), std::move(options)),
+      classifier_(std::move(model)),
+      reference_0_6_3_(reference_0_6_3) {
+  const GeneExpressionDataset& cells = Trainer::dataset();
   std::vector<std::int64_t> labelled;
   for (const std::int64_t cell : split().train) {
-    if (dataset->labels()[cell] >= 0) labelled.push_back(cell);
+    if (cells.labels()[cell] >= 0) labelled.push_back(cell);
   }
-  check_labelled_cells(labelled, *dataset, classifier_->shape().n_labels);
+  check_labelled_cells(labelled, cells, classifier_->shape().n_labels);
 }
 
 std::string ClassifierTrainer::fingerprint() const {

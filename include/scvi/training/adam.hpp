@@ -18,7 +18,7 @@ namespace scvi {
 /// with a gradient of 0 where it has none.
 class Adam {
  public:
-  Adam(std::vector<std::pair<std::string, at::Tensor>> parameters, const kernel::AdamSettings& settings);
+  Adam(const std::vector<std::pair<std::string, at::Tensor>>& parameters, const kernel::AdamSettings& settings);
 
   /// Removes the gradients, so that the next ones need not be added to anything.
   void zero_grad();
