@@ -33,8 +33,7 @@ at::Tensor LinearLayer::forward(const at::Tensor& x) const {
   return kernel::linear(x, weight, bias);
 }
 
-BatchNormLayer::BatchNormLayer(std::int64_t n_features, double momentum_, double eps_)
-    : momentum(momentum_), eps(eps_) {
+BatchNormLayer::BatchNormLayer(std::int64_t n_features, double momentum, double eps) : momentum(momentum), eps(eps) {
   weight = register_parameter("weight", at::ones({n_features}));
   bias = register_parameter("bias", at::zeros({n_features}));
   running_mean = register_buffer("running_mean", at::zeros({n_features}));
