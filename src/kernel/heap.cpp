@@ -1,5 +1,6 @@
 #include "heap.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <mutex>
@@ -39,7 +40,8 @@ void ask_for_large_pages() {
   static std::mutex mutex;
   static std::uintptr_t asked_to = 0;
   const std::lock_guard lock(mutex);
-  const auto end = reinterpret_cast<std::uintptr_t>(::sbrk(0)) / kLargePage * kLargePage;
+  auto* const heap_end = static_cast<std::byte*>(::sbrk(0));
+  const auto end = reinterpret_cast<std::uintptr_t>(heap_end) / kLargePage * kLargePage;
   if (end <= asked_to) return;
   // What was in use before keeps its pages; where the heap is new it starts with the first that is free.
   if (asked_to == 0) {
@@ -50,7 +52,9 @@ void ask_for_large_pages() {
   }
   const std::uintptr_t begin = (asked_to + kLargePage - 1) / kLargePage * kLargePage;
   // It is a wish: a system without large pages refuses it.
-  if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+  if (begin < end) {
+    ::madvise(heap_end - (reinterpret_cast<std::uintptr_t>(heap_end) - begin), end - begin, MADV_HUGEPAGE);
+  }
   asked_to = end;
 }
 

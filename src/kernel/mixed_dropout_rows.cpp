@@ -24,20 +24,20 @@ struct Sigmoid {
   HWY_INLINE explicit Sigmoid(V x) {
     const auto one = hn::Set(kTag, 1.0F), zero = hn::Zero(kTag);
     const auto small = exp_lanes(kTag, hn::Or(x, hn::SignBit(kTag)));
-    with_one = hn::Add(one, small);
-    const auto larger = inverse_of(with_one);
+    with_one_ = hn::Add(one, small);
+    const auto larger = inverse_of(with_one_);
     const auto smaller = hn::Mul(small, larger);
     const auto positive = hn::Ge(x, zero);
     value = hn::IfThenElse(positive, larger, smaller);
     rest = hn::IfThenElse(positive, smaller, larger);
-    above_zero = hn::Max(x, zero);
+    above_zero_ = hn::Max(x, zero);
   }
-  HWY_INLINE V softplus() const { return hn::Add(above_zero, log_lanes(kTag, with_one)); }
+  HWY_INLINE V softplus() const { return hn::Add(above_zero_, log_lanes(kTag, with_one_)); }
 
   V value, rest;
 
  private:
-  V with_one, above_zero;
+  V with_one_, above_zero_;
 };
 
 struct Mixed {
