@@ -136,9 +136,9 @@ void SemiSupervisedTrainer::on_epoch_trained() {
   classifier.train();
   std::vector<std::pair<std::string, at::Tensor>> parameters;
   for (const auto& item : classifier.named_parameters()) parameters.emplace_back(item.key(), item.value());
-  Adam optimizer(std::move(parameters), kernel::AdamSettings{.lr = semi_supervised_.lr_classification,
-                                                             .eps = kClassifierEps,
-                                                             .weight_decay = options().weight_decay});
+  Adam optimizer(parameters, kernel::AdamSettings{.lr = semi_supervised_.lr_classification,
+                                                  .eps = kClassifierEps,
+                                                  .weight_decay = options().weight_decay});
   for (std::int64_t epoch = 0; epoch < semi_supervised_.n_epochs_classifier; ++epoch) {
     const std::string purpose = "classifier epoch " + std::to_string(epoch);
     const Epoch minibatches = labelled_epoch((position() << 8) + static_cast<std::uint64_t>(epoch) + 1);
