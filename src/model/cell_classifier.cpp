@@ -100,8 +100,8 @@ at::Tensor CellClassifier::classify(const MiniBatch& batch, Noise& noise) {
   return at::softmax(classifier_->logits(input(batch, noise), noise), -1);
 }
 
-at::Tensor CellClassifier::log_classify(const MiniBatch& batch, Noise& noise) {
-  return at::log_softmax(classifier_->logits(input(batch, noise), noise), -1);
+at::Tensor CellClassifier::label_logits(const MiniBatch& batch, Noise& noise) {
+  return classifier_->logits(input(batch, noise), noise);
 }
 
 Elbo CellClassifier::forward(const MiniBatch& batch, Noise& noise) {

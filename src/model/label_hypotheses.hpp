@@ -4,7 +4,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 
+#include "scvi/kernel/label_rows.hpp"
 #include "scvi/kernel/sparse_rows.hpp"
 
 namespace scvi {
@@ -19,7 +21,7 @@ class LabelHypotheses {
   /// @throws InputError for a label that is neither hidden nor below n_labels
   LabelHypotheses(const at::Tensor& labels, std::int64_t n_cells, std::int64_t n_labels, const at::Tensor& like);
 
-  bool all_known() const { return n_known_ == n_cells_; }
+  bool all_known() const { return rows_.n_hidden == 0; }
   /// (rows, 1)
   const at::Tensor& labels() const { return labels_; }
   /// The values of the cells (cells, n), for each row. On a GPU, too, gradients are added up in one order.
@@ -29,19 +31,17 @@ class LabelHypotheses {
   /// @param of_rows (rows)
   /// @param probabilities (cells, n_labels)
   at::Tensor expectation(const at::Tensor& of_rows, const at::Tensor& probabilities) const;
-  /// (cells) the values of hidden cells, 0 for known ones.
-  at::Tensor where_hidden(const at::Tensor& of_cells) const;
+  /// (cells) KL(probabilities || prior) of hidden cells, nats; 0 for known ones.
+  /// @param prior (1, n_labels)
+  at::Tensor divergence(const at::Tensor& probabilities, const at::Tensor& prior) const;
 
  private:
-  std::int64_t n_cells_;
-  std::int64_t n_labels_;
-  std::int64_t n_known_ = 0;
+  at::Tensor hidden_cells() const;
+  void list_rows(std::span<const std::int64_t> label, at::Device device);
+
+  kernel::LabelRows rows_;  // where all are known, without the rows themselves
   at::Tensor labels_;
-  at::Tensor cells_;        // (rows) the cell of each; undefined where all are known
-  at::Tensor known_;        // (known cells)
-  at::Tensor hidden_;       // (hidden cells)
-  at::Tensor place_;        // (cells) where each is among known cells and then hidden ones
-  at::Tensor hidden_mask_;  // (cells)
+  at::Tensor cells_;  // (rows) the cell of each; undefined where all are known
 };
 
 /// (cells, 1) the labels with hidden ones replaced by the most probable.

@@ -10,7 +10,6 @@
 #include "label_priors.hpp"
 #include "number_list.hpp"
 #include "scvi/core/error.hpp"
-#include "scvi/distribution/divergence.hpp"
 
 namespace scvi {
 namespace {
@@ -165,7 +164,7 @@ Elbo SCANVI::forward(const MiniBatch& batch, Noise& noise) {
   }
   const at::Tensor probabilities = classifier_->forward(qz1.latent, noise);
   const at::Tensor of_counts = by_label ? hypotheses.expectation(nll(), probabilities) : nll();
-  const at::Tensor kl_y = hypotheses.where_hidden(kl_categorical(probabilities, y_prior_));
+  const at::Tensor kl_y = hypotheses.divergence(probabilities, y_prior_);
   return {.reconstruction = of_counts + qz1.log_density - hypotheses.expectation(log_p_z1, probabilities),
           .kl_local = hypotheses.expectation(z2.kl, probabilities) + kl_y + l.kl};
 }
@@ -203,10 +202,10 @@ at::Tensor SCANVI::classify(const MiniBatch& batch, Noise& noise) {
   return of_labels * at::matmul(of_groups / sums, members);
 }
 
-at::Tensor SCANVI::log_classify(const MiniBatch& batch, Noise& noise) {
+at::Tensor SCANVI::label_logits(const MiniBatch& batch, Noise& noise) {
   const at::Tensor z1 = mean_z1(batch, noise);
   const at::Tensor logits = classifier_->logits(z1, noise);
-  if (!classifier_groups_) return at::log_softmax(logits, -1);
+  if (!classifier_groups_) return logits;
   const at::Tensor of_groups = at::log_softmax(classifier_groups_->logits(z1, noise), -1);
   std::vector<at::Tensor> offsets;
   for (const at::Tensor& members : groups_index_) {

@@ -75,7 +75,7 @@ Elbo VAEC::forward(const MiniBatch& batch, Noise& noise) {
                                        count_distribution(batch_index, labels), noise);
   if (hypotheses.all_known()) return {.reconstruction = nll, .kl_local = z.kl + kl_l};
   const at::Tensor probabilities = classifier_->forward(classifier_input(counts), noise);
-  const at::Tensor kl_y = hypotheses.where_hidden(kl_categorical(probabilities, y_prior_));
+  const at::Tensor kl_y = hypotheses.divergence(probabilities, y_prior_);
   return {.reconstruction = hypotheses.expectation(nll, probabilities),
           .kl_local = hypotheses.expectation(z.kl, probabilities) + kl_y + kl_l};
 }
@@ -102,8 +102,8 @@ at::Tensor VAEC::classify(const MiniBatch& batch, Noise& noise) {
   return classifier_->forward(classifier_input(layer_input(batch.counts)), noise);
 }
 
-at::Tensor VAEC::log_classify(const MiniBatch& batch, Noise& noise) {
-  return at::log_softmax(classifier_->logits(classifier_input(layer_input(batch.counts)), noise), -1);
+at::Tensor VAEC::label_logits(const MiniBatch& batch, Noise& noise) {
+  return classifier_->logits(classifier_input(layer_input(batch.counts)), noise);
 }
 
 ModelSpec VAEC::spec() {

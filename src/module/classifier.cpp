@@ -1,6 +1,6 @@
 #include "scvi/module/classifier.hpp"
 
-#include <ATen/ATen.h>
+#include "scvi/kernel/label_probabilities.hpp"
 
 namespace scvi {
 
@@ -24,7 +24,7 @@ at::Tensor Classifier::logits(const kernel::LayerInput& x, Noise& noise) {
 
 at::Tensor Classifier::forward(const kernel::LayerInput& x, Noise& noise) {
   const at::Tensor output = logits(x, noise);
-  return options_.logits ? output : at::softmax(output, -1);
+  return options_.logits ? output : kernel::label_probabilities(output);
 }
 
 }  // namespace scvi

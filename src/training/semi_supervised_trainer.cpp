@@ -7,11 +7,14 @@
 #include <utility>
 
 #include "scvi/core/error.hpp"
+#include "scvi/kernel/label_probabilities.hpp"
 
 namespace scvi {
 namespace {
 
 constexpr double kClassifierEps = 0.01;
+/// Minibatches of labelled cells that are kept to be used again, where an epoch of them has no more.
+constexpr std::int64_t kMostKept = 4;
 
 LabelModel& label_model_of(Model& model) {
   auto* found = dynamic_cast<LabelModel*>(&model);
@@ -55,9 +58,8 @@ void check(const SemiSupervisedOptions& options, std::int64_t n_cells) {
 }  // namespace
 
 at::Tensor classification_loss(LabelModel& model, const MiniBatch& batch, Noise& noise, bool double_softmax) {
-  const at::Tensor log_probabilities =
-      double_softmax ? at::log_softmax(model.classify(batch, noise), -1) : model.log_classify(batch, noise);
-  return -log_probabilities.gather(1, batch.labels).mean();
+  const at::Tensor logits = double_softmax ? model.classify(batch, noise) : model.label_logits(batch, noise);
+  return kernel::label_cross_entropy(logits, batch.labels);
 }
 
 SemiSupervisedTrainer::SemiSupervisedTrainer(std::shared_ptr<Model> model,
@@ -80,17 +82,17 @@ SemiSupervisedTrainer::SemiSupervisedTrainer(std::shared_ptr<Model> model,
   };
   labelled_set_ = posterior(cells.labelled, "labelled_set");
   unlabelled_set_ = posterior(cells.unlabelled, "unlabelled_set");
-  at::Tensor visible = at::full({dataset_->nb_cells(), 1}, kHiddenLabel, at::kLong);
-  auto* label = visible.data_ptr<std::int64_t>();
-  for (const std::int64_t cell : cells.labelled) label[cell] = dataset_->labels()[cell];
-  visible_labels_ = visible;
+  visible_labels_.assign(static_cast<std::size_t>(dataset_->nb_cells()), kHiddenLabel);
+  for (const std::int64_t cell : cells.labelled) visible_labels_[cell] = dataset_->labels()[cell];
 }
 
 MiniBatch SemiSupervisedTrainer::as_seen(const MiniBatch& batch) const {
   MiniBatch seen = batch;
   if (semi_supervised_.reference_0_6_3 || batch.cells.empty()) return seen;
-  const at::Tensor cells = at::tensor(batch.cells, at::kLong);
-  seen.labels = visible_labels_.index_select(0, cells).to(batch.labels.device());
+  const at::Tensor labels = at::empty({batch.size(), 1}, at::kLong);
+  std::transform(batch.cells.begin(), batch.cells.end(), labels.data_ptr<std::int64_t>(),
+                 [&](std::int64_t cell) { return visible_labels_[cell]; });
+  seen.labels = labels.to(batch.labels.device());
   return seen;
 }
 
@@ -105,12 +107,16 @@ Epoch SemiSupervisedTrainer::labelled_epoch(std::uint64_t number) const {
       .epoch(number);
 }
 
-MiniBatch SemiSupervisedTrainer::labelled_minibatch() {
+const MiniBatch& SemiSupervisedTrainer::labelled_minibatch() {
   if (!labelled_ || labelled_position_ != position()) {
     labelled_ = labelled_epoch(position());
     labelled_position_ = position();
+    made_.clear();
   }
-  return labelled_->minibatch(minibatch() % labelled_->size());
+  const std::int64_t wanted = minibatch() % labelled_->size();
+  if (const auto found = made_.find(wanted); found != made_.end()) return found->second;
+  if (labelled_->size() > kMostKept) made_.clear();
+  return made_.emplace(wanted, labelled_->minibatch(wanted)).first->second;
 }
 
 double SemiSupervisedTrainer::train_on(const MiniBatch& batch, const MiniBatch& labelled, Noise& noise) {

@@ -32,7 +32,7 @@ class CellClassifier : public Model, public LabelModel {
   /// reconstruction: -log of the probability of the label, 0 for a hidden one; kl_local: 0.
   Elbo forward(const MiniBatch& batch, Noise& noise) override;
   at::Tensor classify(const MiniBatch& batch, Noise& noise) override;
-  at::Tensor log_classify(const MiniBatch& batch, Noise& noise) override;
+  at::Tensor label_logits(const MiniBatch& batch, Noise& noise) override;
   Classifier& classifier() override { return *classifier_; }
   /// The model whose latent space it reads; none: it reads counts.
   const std::shared_ptr<Model>& sampling_model() const { return options_.sampling_model; }

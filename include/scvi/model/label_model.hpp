@@ -21,8 +21,10 @@ class LabelModel {
   /// (cells, n_labels) the probability of each label. Reads the counts alone, never the labels. Draws dropout masks
   /// in training mode, nothing else.
   virtual at::Tensor classify(const MiniBatch& batch, Noise& noise) = 0;
-  /// (cells, n_labels) the natural logarithms of these, without their rounding to 0.
-  virtual at::Tensor log_classify(const MiniBatch& batch, Noise& noise) = 0;
+  /// (cells, n_labels) numbers of which these are the softmax.
+  virtual at::Tensor label_logits(const MiniBatch& batch, Noise& noise) = 0;
+  /// (cells, n_labels) the natural logarithms of the probabilities, without their rounding to 0.
+  at::Tensor log_classify(const MiniBatch& batch, Noise& noise);
   /// The network that tells labels, for trainers that train it by itself.
   virtual Classifier& classifier() = 0;
   /// The group of each label, for hierarchical accuracy; empty where there are no groups.

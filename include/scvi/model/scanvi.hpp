@@ -53,7 +53,7 @@ class SCANVI : public VAE, public LabelModel {
 
   /// Of the mean of z1.
   at::Tensor classify(const MiniBatch& batch, Noise& noise) override;
-  at::Tensor log_classify(const MiniBatch& batch, Noise& noise) override;
+  at::Tensor label_logits(const MiniBatch& batch, Noise& noise) override;
   Classifier& classifier() override { return *classifier_; }
   /// The group of each label; empty where none are known.
   const std::vector<std::int64_t>& labels_groups() const override { return labels_groups_; }

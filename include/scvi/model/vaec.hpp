@@ -37,7 +37,7 @@ class VAEC : public VAE, public LabelModel {
                                      std::int64_t n_samples = 5000) override;
 
   at::Tensor classify(const MiniBatch& batch, Noise& noise) override;
-  at::Tensor log_classify(const MiniBatch& batch, Noise& noise) override;
+  at::Tensor label_logits(const MiniBatch& batch, Noise& noise) override;
   Classifier& classifier() override { return *classifier_; }
 
   /// The specification under which this model is registered.

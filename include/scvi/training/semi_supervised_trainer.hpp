@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -65,16 +66,17 @@ class SemiSupervisedTrainer : public UnsupervisedTrainer {
   /// The minibatch with hidden labels hidden.
   MiniBatch as_seen(const MiniBatch& batch) const;
   Epoch labelled_epoch(std::uint64_t number) const;
-  MiniBatch labelled_minibatch();
+  const MiniBatch& labelled_minibatch();
 
   std::shared_ptr<const GeneExpressionDataset> dataset_;
   LabelModel* label_model_;
   SemiSupervisedOptions semi_supervised_;
-  at::Tensor visible_labels_;  // (cells of the data set, 1)
+  std::vector<std::int64_t> visible_labels_;  // of the cells of the data set
   std::unique_ptr<Posterior> labelled_set_;
   std::unique_ptr<Posterior> unlabelled_set_;
   std::optional<Epoch> labelled_;  // of epoch labelled_position_
   std::uint64_t labelled_position_ = 0;
+  std::map<std::int64_t, MiniBatch> made_;  // of labelled_, by number
   const MiniBatch* given_ = nullptr;
 };
 
