@@ -189,7 +189,7 @@ std::vector<at::Tensor> SCANVI::get_latents(const MiniBatch& batch, Noise& noise
 }
 
 at::Tensor SCANVI::mean_z1(const MiniBatch& batch, Noise& noise) {
-  return z_encoder().forward(encoder_input(layer_input(batch.counts)), {}, noise, /*draw_sample=*/false).q_m;
+  return z_encoder().mean(encoder_input(layer_input(batch.counts)), {}, noise);
 }
 
 at::Tensor SCANVI::classify(const MiniBatch& batch, Noise& noise) {

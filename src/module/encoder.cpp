@@ -45,6 +45,10 @@ Encoder::Output Encoder::forward(const kernel::LayerInput& x, const std::vector<
   return output;
 }
 
+at::Tensor Encoder::mean(const kernel::LayerInput& x, const std::vector<at::Tensor>& categories, Noise& noise) {
+  return mean_encoder_->forward(encoder_->forward(x, categories, noise));
+}
+
 Encoder::Draw Encoder::draw(const kernel::LayerInput& x, const std::vector<at::Tensor>& categories,
                             const Prior& prior, Noise& noise, bool with_log_density) {
   const at::Tensor q = encoder_->forward(x, categories, noise);

@@ -43,5 +43,13 @@ TEST(Encoder, DrawsNothingWhenOnlyTheDistributionIsWanted) {
   EXPECT_FALSE(encoder.forward(torch::rand({5, 7}), {}, silent, /*draw_sample=*/false).latent.defined());
 }
 
+TEST(Encoder, GivesTheMeanAlone) {
+  Encoder encoder = make(LatentDistribution::normal);
+  encoder.eval();
+  RecordedNoise silent({});
+  const at::Tensor x = torch::rand({5, 7});
+  EXPECT_TRUE(at::equal(encoder.mean(x, {}, silent), encoder.forward(x, {}, silent, /*draw_sample=*/false).q_m));
+}
+
 }  // namespace
 }  // namespace scvi

@@ -57,6 +57,8 @@ class Encoder : public torch::nn::Module {
   /// @param draw_sample false: only the distribution, no draw
   Output forward(const kernel::LayerInput& x, const std::vector<at::Tensor>& categories, Noise& noise,
                  bool draw_sample = true);
+  /// Output::q_m alone. @param x (cells, n_input), which may be sparse
+  at::Tensor mean(const kernel::LayerInput& x, const std::vector<at::Tensor>& categories, Noise& noise);
   /// What the bound needs of forward(), with the same draws.
   Draw draw(const kernel::LayerInput& x, const std::vector<at::Tensor>& categories, const Prior& prior, Noise& noise,
             bool with_log_density = false);
