@@ -35,9 +35,8 @@ Logits logits_of(const at::Tensor& hidden, const CountHeads& heads) {
   const auto head = [&](const at::Tensor& weight, const at::Tensor& bias) -> at::Tensor {
     if (!weight.defined()) return {};
     at::Tensor logits = empty_floats({hidden.size(0), weight.size(0)});
-    products.push_back({.b = view_of<const float>(weight).transposed(),
-                        .bias = bias.data_ptr<float>(),
-                        .out = view_of<float>(logits)});
+    products.push_back(
+        {.b = view_of<const float>(weight).transposed(), .bias = data_of(bias), .out = view_of<float>(logits)});
     return logits;
   };
   Logits logits{head(heads.scale_weight, heads.scale_bias), head(heads.dropout_weight, heads.dropout_bias),

@@ -420,6 +420,27 @@ TEST(FusedHeads, ComputeTheGradientOfARectifiedInputWhereItPasses) {
   EXPECT_GT((gradient(false, false) != 0).sum().item<int>(), (expected != 0).sum().item<int>());
 }
 
+TEST(FusedHeads, MayLackTheirBiases) {
+  torch::manual_seed(13);
+  const at::Tensor hidden = torch::randn({kRows, kHidden}), library = torch::randn({kRows, 1}) + 5;
+  const SparseRows counts = sparse_rows(counts_like(0.4));
+  CountHeads heads{.likelihood = CountLikelihood::nb,
+                   .scale_weight = torch::randn({kGenes, kHidden}).requires_grad_(true),
+                   .log_theta = torch::randn({kGenes})};
+  ASSERT_TRUE(can_fuse(hidden, library, heads));
+  const auto loss_and_gradient = [&] {
+    heads.scale_weight.mutable_grad().reset();
+    const at::Tensor loss = count_heads_nll(hidden, library, heads, counts);
+    loss.sum().backward();
+    return std::pair{loss.detach(), heads.scale_weight.grad()};
+  };
+  const auto [loss, gradient] = loss_and_gradient();
+  heads.scale_bias = torch::zeros({kGenes});
+  const auto [same_loss, same_gradient] = loss_and_gradient();
+  EXPECT_TRUE(at::equal(loss, same_loss));
+  EXPECT_TRUE(at::equal(gradient, same_gradient));
+}
+
 TEST(FusedHeads, RefuseACategoryOutOfRange) {
   CountHeads heads{.likelihood = CountLikelihood::nb,
                    .scale_weight = torch::randn({kGenes, kHidden}),
