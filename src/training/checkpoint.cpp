@@ -5,6 +5,7 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "exact_number.hpp"
 #include "scvi/core/atomic_file.hpp"
 #include "scvi/core/error.hpp"
 #include "scvi/core/version.hpp"
@@ -19,13 +20,7 @@ constexpr std::int64_t kCheckpointFormat = 1;
 constexpr const char* kStateFile = "/state.pt";
 constexpr const char* kFactsFile = "/checkpoint.json";
 
-/// JSON has no infinities, so numbers that may be one travel as text, exactly.
-std::string exact(double value) {
-  char buffer[40];
-  const auto [end, error] = std::to_chars(buffer, buffer + sizeof buffer, value);
-  return std::string(buffer, end);
-}
-
+/// JSON has no infinities, so numbers that may be one travel as the text of exact().
 double parse_exact(const json& value) {
   const auto& text = value.get_ref<const std::string&>();
   double number = 0;

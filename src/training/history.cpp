@@ -4,16 +4,11 @@
 #include <cmath>
 #include <set>
 
+#include "exact_number.hpp"
 #include "scvi/core/error.hpp"
 
 namespace scvi {
 namespace {
-
-std::string exact(double value) {
-  char buffer[40];
-  const auto [end, error] = std::to_chars(buffer, buffer + sizeof buffer, value);
-  return std::string(buffer, end);
-}
 
 std::vector<std::string_view> split(std::string_view text, char separator) {
   std::vector<std::string_view> parts;
