@@ -73,12 +73,12 @@ class ModelsOnGpu : public testing::WithGpu {
     return model;
   }
   std::shared_ptr<Model> classifier_on_latent() const {
-    return std::make_shared<CellClassifier>(
-        CellClassifierOptions{.classifier = {.n_labels = dataset_->n_labels()},
-                              .n_genes = dataset_->nb_genes(),
-                              .sampling_model = std::make_shared<VAE>(VaeOptions{.n_input = dataset_->nb_genes()}, 2),
-                              .sampling_zl = true},
-        1);
+    CellClassifierOptions options;
+    options.classifier.n_labels = dataset_->n_labels();
+    options.n_genes = dataset_->nb_genes();
+    options.sampling_model = std::make_shared<VAE>(VaeOptions{.n_input = dataset_->nb_genes()}, 2);
+    options.sampling_zl = true;
+    return std::make_shared<CellClassifier>(options, 1);
   }
   std::unique_ptr<Trainer> trainer_for(const std::shared_ptr<Model>& model) const {
     TrainerOptions options;
