@@ -1,6 +1,8 @@
-// bench_roads [ROUNDS [GENES]] [profile]: whole training steps and the latent space of the VAE on the fused road and
-// op by op, taking turns in one process: medians and their ratio. Minibatch 128, one layer of 128, zinb. On one
-// thread processor time, the steadier figure on a busy machine; on two wall time, too.
+// bench_roads [ROUNDS [GENES]] [profile|scaling]: whole training steps and the latent space of the VAE on the fused
+// road and op by op, taking turns in one process: medians and their ratio. Minibatch 128, one layer of 128, zinb. On
+// one thread processor time, the steadier figure on a busy machine; on two wall time, too. `scaling`: only the fused
+// step, on one thread and on two in turns, with the quickest rounds of each beside the medians: what is lost to
+// neighbours on the machine is in these, not in those.
 
 #include <algorithm>
 #include <chrono>
@@ -72,7 +74,31 @@ struct Duel {
   }
 };
 
-void compare(std::int64_t n_genes, double density, int rounds, bool profile) {
+enum class What { roads, profile, scaling };
+
+/// Steps of one thread and of two, in turns.
+template <class Work>
+void compare_threads(std::int64_t n_genes, double density, int rounds, const Work& train) {
+  std::vector<double> wall[2];
+  for (int round = -2; round < rounds; ++round) {
+    for (const int threads : {1, 2}) {
+      scvi::settings().n_threads = threads;
+      const double time = time_of(kStepsPerRound, train).wall;
+      if (round >= 0) wall[threads - 1].push_back(time);
+    }
+  }
+  const double medians[] = {median(wall[0]), median(wall[1])};
+  const double least[] = {*std::min_element(wall[0].begin(), wall[0].end()),
+                          *std::min_element(wall[1].begin(), wall[1].end())};
+  std::printf(
+      "training step  %5lld genes %3.0f %%  1 against 2 threads, wall: medians %8.3f, %8.3f ms = %4.2fx   quickest "
+      "%8.3f, %8.3f ms = %4.2fx\n",
+      static_cast<long long>(n_genes), 100 * density, medians[0], medians[1], medians[0] / medians[1], least[0],
+      least[1], least[0] / least[1]);
+  std::fflush(stdout);
+}
+
+void compare(std::int64_t n_genes, double density, int rounds, What what) {
   const auto dataset = std::make_shared<scvi::GeneExpressionDataset>(
       scvi::synthetic_counts_like({.n_cells = kCells, .n_genes = n_genes, .density = density, .seed = 1}));
   const auto model =
@@ -89,6 +115,7 @@ void compare(std::int64_t n_genes, double density, int rounds, bool profile) {
     scvi::RandomNoise noise(1, "bench", {0, step++});
     trainer.train_on(scvi::make_minibatch(*dataset, cells), noise);
   };
+  if (what == What::scaling) return compare_threads(n_genes, density, rounds, train);
   const auto posterior = scvi::Posterior::of_all_cells(model, dataset);
   const auto embed = [&] { posterior.get_latent(); };
   for (const int threads : {1, 2}) {
@@ -107,7 +134,7 @@ void compare(std::int64_t n_genes, double density, int rounds, bool profile) {
     scvi::set_profiling(true);
     for (int i = 0; i < 50; ++i) train();
     scvi::set_profiling(false);
-    if (profile) std::printf("%s", scvi::profile_table(0).c_str());
+    if (what == What::profile) std::printf("%s", scvi::profile_table(0).c_str());
     training.print("training step", n_genes, density, threads);
     latent.print("latent, 1280", n_genes, density, threads);
   }
@@ -116,13 +143,16 @@ void compare(std::int64_t n_genes, double density, int rounds, bool profile) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const bool profile = argc > 1 && std::strcmp(argv[argc - 1], "profile") == 0;
-  const int n_numbers = profile ? argc - 1 : argc;
+  const char* const last = argc > 1 ? argv[argc - 1] : "";
+  const What what = std::strcmp(last, "profile") == 0   ? What::profile
+                    : std::strcmp(last, "scaling") == 0 ? What::scaling
+                                                        : What::roads;
+  const int n_numbers = what == What::roads ? argc : argc - 1;
   const int rounds = n_numbers > 1 ? std::atoi(argv[1]) : 15;
   const std::int64_t only = n_numbers > 2 ? std::atoll(argv[2]) : 0;
   scvi::set_verbosity(scvi::LogLevel::error);
   for (const auto& [genes, density] : std::initializer_list<std::pair<std::int64_t, double>>{
            {558, 0.27}, {720, 0.11}, {2000, 0.10}, {3346, 0.08}, {4000, 0.21}}) {
-    if (only == 0 || only == genes) compare(genes, density, rounds, profile);
+    if (only == 0 || only == genes) compare(genes, density, rounds, what);
   }
 }

@@ -1,6 +1,7 @@
 #include "scvi/core/parallel.hpp"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -55,23 +56,43 @@ void look_out(const Done& done) {
   }
 }
 
-/// One call of parallel_for.
+/// One call of parallel_for on two threads or more. Each thread begins with a range of chunks of its own, so that
+/// what one call leaves in a core's cache is there for the next one, and then takes what is left of the others'
+/// ranges.
 class Job {
  public:
-  Job(std::int64_t n, std::int64_t chunk, const Body& body)
-      : n_(n), chunk_(chunk), chunks_(chunk_count(n, chunk)), body_(body) {}
+  Job(std::int64_t n, std::int64_t chunk, int threads, const Body& body)
+      : n_(n),
+        chunk_(chunk),
+        body_(body),
+        n_ranges_(std::min(threads, kMostRanges)),
+        first_failed_(chunk_count(n, chunk)) {
+    const std::int64_t chunks = chunk_count(n, chunk);
+    for (int r = 0; r < n_ranges_; ++r) {
+      ranges_[r].next = chunks * r / n_ranges_;
+      ranges_[r].end = chunks * (r + 1) / n_ranges_;
+    }
+  }
 
-  bool exhausted() const { return next_.load(std::memory_order_relaxed) >= chunks_; }
+  bool exhausted() const {
+    return std::all_of(ranges_.begin(), ranges_.begin() + n_ranges_,
+                       [](const Chunks& range) { return range.next.load(std::memory_order_relaxed) >= range.end; });
+  }
 
-  /// Runs chunks until none is left. They go out in ascending order, so when one fails and stops the handing out,
-  /// every earlier chunk has been started: the earliest failure of all is always among those seen.
-  void run_chunks() noexcept {
+  /// Runs chunks until none is left. After a failure only earlier chunks are begun: the earliest failure of all is
+  /// always among those seen. @param thread 0 for the caller
+  void run_chunks(int thread) noexcept {
     const InsideBody mark;
-    for (std::int64_t i = next_.fetch_add(1); i < chunks_; i = next_.fetch_add(1)) {
-      try {
-        body_(i * chunk_, std::min(n_, (i + 1) * chunk_));
-      } catch (...) {
-        fail(i, std::current_exception());
+    const int own = thread == 0 ? 0 : 1 + (thread - 1) % (n_ranges_ - 1);
+    for (int r = 0; r < n_ranges_; ++r) {
+      Chunks& range = ranges_[(own + r) % n_ranges_];
+      for (std::int64_t i = range.next.fetch_add(1); i < range.end; i = range.next.fetch_add(1)) {
+        if (i > first_failed_.load(std::memory_order_relaxed)) break;
+        try {
+          body_(i * chunk_, std::min(n_, (i + 1) * chunk_));
+        } catch (...) {
+          fail(i, std::current_exception());
+        }
       }
     }
   }
@@ -86,22 +107,29 @@ class Job {
   std::condition_variable helpers_gone;
 
  private:
+  static constexpr int kMostRanges = 16;
+
+  /// On a cache line of its own.
+  struct alignas(64) Chunks {
+    std::atomic<std::int64_t> next{0};
+    std::int64_t end = 0;
+  };
+
   void fail(std::int64_t chunk_index, std::exception_ptr error) noexcept {
-    next_.store(chunks_);
     const std::lock_guard lock(error_mutex_);
-    if (error_ && failed_chunk_ < chunk_index) return;
-    failed_chunk_ = chunk_index;
+    if (chunk_index >= first_failed_) return;
+    first_failed_ = chunk_index;
     error_ = std::move(error);
   }
 
   const std::int64_t n_;
   const std::int64_t chunk_;
-  const std::int64_t chunks_;
   const Body& body_;
-  std::atomic<std::int64_t> next_{0};
+  const int n_ranges_;
+  std::array<Chunks, kMostRanges> ranges_;
   std::mutex error_mutex_;
   std::exception_ptr error_;
-  std::int64_t failed_chunk_ = 0;
+  std::atomic<std::int64_t> first_failed_;  ///< chunk; their number while none has
 };
 
 /// Threads that wait for jobs and never end. Never destroyed: a program may exit while they sleep.
@@ -127,7 +155,7 @@ class Pool {
       to_wake = helpers - lookouts_;
     }
     for (int i = 0; i < to_wake; ++i) work_.notify_one();
-    job.run_chunks();
+    job.run_chunks(0);
     std::unique_lock lock(mutex_);
     jobs_.remove(&job);
     if (job.helpers_running > 0 && lookouts_wanted_ > 0) {
@@ -144,7 +172,8 @@ class Pool {
     if (n_threads_ >= count) return;
     const SignalsBlocked blocked;
     try {
-      for (; n_threads_ < count; ++n_threads_) std::thread([this] { serve(); }).detach();
+      for (; n_threads_ < count; ++n_threads_)
+        std::thread([this, number = n_threads_ + 1] { serve(number); }).detach();
     } catch (const std::system_error&) {
       // Fewer helpers only cost time: the caller works through all chunks itself if need be.
     }
@@ -156,7 +185,8 @@ class Pool {
     return nullptr;
   }
 
-  void serve() {
+  /// @param number of this thread, from 1
+  void serve(int number) {
     std::unique_lock lock(mutex_);
     while (true) {
       Job* job = open_job();
@@ -171,7 +201,7 @@ class Pool {
       work_.wait(lock, [&] { return (job = open_job()) != nullptr; });
       ++job->helpers_running;
       lock.unlock();
-      job->run_chunks();
+      job->run_chunks(number);
       lock.lock();
       if (--job->helpers_running == 0) job->helpers_gone.notify_all();
     }
@@ -197,14 +227,20 @@ void parallel_for(std::int64_t n, std::int64_t chunk, const Body& body) {
     for (std::int64_t begin = 0; begin < n; begin += chunk) body(begin, std::min(n, begin + chunk));
     return;
   }
-  Job job(n, chunk, body);
+  Job job(n, chunk, static_cast<int>(threads), body);
   Pool::instance().run(job, static_cast<int>(threads) - 1);
   job.rethrow();
 }
 
-std::int64_t chunk_of_independent(std::int64_t n, std::int64_t least) {
-  const std::int64_t each = chunk_count(n, std::max<std::int64_t>(1, effective_threads()));
+std::int64_t chunk_of_independent(std::int64_t n, std::int64_t least, std::int64_t most) {
+  const std::int64_t of_a_thread = chunk_count(n, std::max<std::int64_t>(1, effective_threads()));
+  const std::int64_t each = chunk_count(of_a_thread, std::max<std::int64_t>(1, chunk_count(of_a_thread, most)));
   return least * std::max<std::int64_t>(1, chunk_count(each, least));
+}
+
+std::int64_t even_chunk(std::int64_t n, std::int64_t about) {
+  const std::int64_t pairs = (n + about) / (2 * about);
+  return pairs == 0 ? std::max<std::int64_t>(n, 1) : chunk_count(n, 2 * pairs);
 }
 
 }  // namespace scvi

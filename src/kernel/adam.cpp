@@ -23,6 +23,12 @@ bool can_fuse(const AdamStep& step) {
          alike(step.gradient) && alike(step.first_moment) && alike(step.second_moment);
 }
 
+/// Of a matrix as it lies in memory; 0 for other tensors.
+std::int64_t row_length(const at::Tensor& parameter) {
+  if (parameter.dim() != 2) return 0;
+  return parameter.stride(0) == 1 ? parameter.size(0) : parameter.size(1);
+}
+
 void step_op_by_op(const AdamStep& step, const AdamSettings& settings) {
   const at::Tensor& p = step.parameter;
   const at::Tensor g = settings.weight_decay == 0 ? step.gradient : step.gradient.add(p, settings.weight_decay);
@@ -79,7 +85,8 @@ void adam_steps(std::span<const AdamStep> steps, const AdamSettings& settings) {
                                   .gradient = step.gradient.data_ptr<float>(),
                                   .first_moment = step.first_moment.data_ptr<float>(),
                                   .second_moment = step.second_moment.data_ptr<float>(),
-                                  .size = step.parameter.numel()});
+                                  .size = step.parameter.numel(),
+                                  .row_length = row_length(step.parameter)});
   }
   for (const auto& [number, buffers] : fused) fused_adam(buffers, number, settings);
   for (const auto& [number, together] : on_gpu) step_together(together, settings);

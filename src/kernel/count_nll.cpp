@@ -463,7 +463,7 @@ constexpr std::int64_t kMostChunks = 16;
 std::int64_t rows_per_chunk(const CountJob& job) {
   const std::int64_t enough = std::max<std::int64_t>(1, kChunk / job.counts.n_columns);
   if (job.gradients == nullptr) return enough;
-  return std::max(enough, (job.n_rows + kMostChunks - 1) / kMostChunks);
+  return even_chunk(job.n_rows, std::max(enough, chunk_count(job.n_rows, kMostChunks)));
 }
 
 /// theta of all rows, unless there are about as many as cells.

@@ -1,55 +1,61 @@
 #include "scvi/kernel/csr_transposed.hpp"
 
 #include <algorithm>
-#include <numeric>
+#include <array>
+#include <utility>
 
 #include "scvi/core/parallel.hpp"
 
 namespace scvi::kernel {
 namespace {
 
-constexpr std::int64_t kLeastColumns = 256;
-
-/// Calls body(row, i) for the entries i of x in columns [begin, end), row by row.
-template <class Body>
-void for_entries(const CsrView& x, std::int64_t begin, std::int64_t end, const Body& body) {
-  for (std::int64_t row = 0; row < x.n_rows; ++row) {
-    const std::int32_t* const stop = x.indices + x.indptr[row + 1];
-    std::int64_t i = x.indptr[row];
-    if (begin > 0) i = std::lower_bound(x.indices + i, stop, begin) - x.indices;
-    for (; i < x.indptr[row + 1] && x.indices[i] < end; ++i) body(row, i);
-  }
-}
+constexpr std::int64_t kLeastColumns = 64;
+/// Columns whose entries are written to together: the places of all of them stay in the first-level cache.
+constexpr std::int64_t kColumnsTogether = 192;
 
 }  // namespace
 
 CsrTransposed::CsrTransposed(const CsrView& x)
-    : n_rows_(x.n_rows), n_columns_(x.n_columns), indptr_(static_cast<std::size_t>(x.n_columns) + 2) {
+    : n_rows_(x.n_rows), n_columns_(x.n_columns), indptr_(static_cast<std::size_t>(x.n_columns) + 1) {
   const std::int64_t n_entries = x.n_rows == 0 ? 0 : x.indptr[x.n_rows] - x.indptr[0];
   indices_ = std::make_unique_for_overwrite<std::int32_t[]>(static_cast<std::size_t>(n_entries));
   values_ = std::make_unique_for_overwrite<float[]>(static_cast<std::size_t>(n_entries));
-  // indptr_[c + 2] counts column c, then indptr_[c + 1] is where its next entry goes: its end when all are placed.
-  const auto for_columns = [&](auto method) {
-    parallel_for(n_columns_, chunk_of_independent(n_columns_, kLeastColumns),
-                 [&](std::int64_t begin, std::int64_t end) { (this->*method)(x, begin, end); });
-  };
-  for_columns(&CsrTransposed::count);
-  std::partial_sum(indptr_.begin(), indptr_.end(), indptr_.begin());
-  for_columns(&CsrTransposed::place);
-}
-
-void CsrTransposed::count(const CsrView& x, std::int64_t begin, std::int64_t end) {
-  std::int64_t* const counts = indptr_.data() + 2;
-  for_entries(x, begin, end, [&](std::int64_t, std::int64_t i) { ++counts[x.indices[i]]; });
+  parallel_for(n_columns_, chunk_of_independent(n_columns_, kLeastColumns),
+               [&](std::int64_t begin, std::int64_t end) { place(x, begin, end); });
+  indptr_.back() = n_entries;
 }
 
 void CsrTransposed::place(const CsrView& x, std::int64_t begin, std::int64_t end) {
-  std::int64_t* const next = indptr_.data() + 1;
-  for_entries(x, begin, end, [&](std::int64_t row, std::int64_t i) {
-    const auto place = static_cast<std::size_t>(next[x.indices[i]]++);
-    indices_[place] = static_cast<std::int32_t>(row);
-    values_[place] = x.values[i];
-  });
+  // [row]: its first entry that is not placed, and its first one beyond the columns at hand.
+  std::vector<std::int64_t> next(static_cast<std::size_t>(x.n_rows)), stop(next.size());
+  std::int64_t n_placed = 0;
+  for (std::int64_t row = 0; row < x.n_rows; ++row) {
+    const std::int64_t first = x.indptr[row];
+    next[row] =
+        begin == 0 ? first : std::lower_bound(x.indices + first, x.indices + x.indptr[row + 1], begin) - x.indices;
+    n_placed += next[row] - first;
+  }
+  for (std::int64_t column = begin; column < end; column += kColumnsTogether) {
+    const std::int64_t last = std::min(column + kColumnsTogether, end);
+    std::array<std::int64_t, kColumnsTogether> places{};  // how many a column has, then where its next one goes
+    for (std::int64_t row = 0; row < x.n_rows; ++row) {
+      std::int64_t i = next[row];
+      for (; i < x.indptr[row + 1] && x.indices[i] < last; ++i) ++places[x.indices[i] - column];
+      stop[row] = i;
+    }
+    for (std::int64_t c = column; c < last; ++c) {
+      indptr_[c] = n_placed;
+      n_placed += std::exchange(places[c - column], n_placed);
+    }
+    for (std::int64_t row = 0; row < x.n_rows; ++row) {
+      for (std::int64_t i = next[row]; i < stop[row]; ++i) {
+        const std::int64_t to = places[x.indices[i] - column]++;
+        indices_[to] = static_cast<std::int32_t>(row);
+        values_[to] = x.values[i];
+      }
+    }
+    next.swap(stop);
+  }
 }
 
 CsrView CsrTransposed::view() const {

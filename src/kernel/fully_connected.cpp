@@ -113,7 +113,8 @@ at::Tensor product(const LayerState& state, const at::Tensor& x) {
                  .weight_stride = n_out,
                  .n_out = n_out,
                  .bias = layer.bias.defined() ? layer.bias.data_ptr<float>() : nullptr,
-                 .categories = categories},
+                 .categories = categories,
+                 .in_halves = true},
                 h.data_ptr<float>(), n_out);
   return h;
 }

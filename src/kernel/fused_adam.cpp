@@ -67,7 +67,8 @@ namespace {
 
 HWY_EXPORT(adam_range);
 
-constexpr std::int64_t kChunk = 32768;
+/// Numbers of a part.
+constexpr std::int64_t kLeast = 8192, kMost = 65536;
 
 AdamConstants constants_of(std::int64_t step, const AdamSettings& settings) {
   const double correction1 = 1 - std::pow(settings.beta1, static_cast<double>(step));
@@ -82,24 +83,59 @@ AdamConstants constants_of(std::int64_t step, const AdamSettings& settings) {
           .rate = static_cast<float>(settings.lr / correction1)};
 }
 
+/// Buffers one after the other, in cache lines, so that no vector lies in two parts.
+class Row {
+ public:
+  void add(const AdamBuffer<float>& buffer) {
+    buffers_.push_back(buffer);
+    ends_.push_back(n_lines() + chunk_count(buffer.size, kLine));
+  }
+
+  /// Part `part` of `n_parts`, all about as long.
+  void run(std::int64_t part, std::int64_t n_parts, const AdamConstants& constants) const {
+    std::int64_t line = n_lines() * part / n_parts;
+    const std::int64_t last = n_lines() * (part + 1) / n_parts;
+    auto b = static_cast<std::size_t>(std::upper_bound(ends_.begin(), ends_.end(), line) - ends_.begin());
+    for (; line < last; ++b) {
+      const std::int64_t start = b == 0 ? 0 : ends_[b - 1];
+      const std::int64_t stop = std::min(last, ends_[b]);
+      HWY_DYNAMIC_DISPATCH(adam_range)
+      (buffers_[b], (line - start) * kLine, std::min((stop - start) * kLine, buffers_[b].size), constants);
+      line = stop;
+    }
+  }
+
+ private:
+  std::int64_t n_lines() const { return ends_.empty() ? 0 : ends_.back(); }
+
+  std::vector<AdamBuffer<float>> buffers_;
+  std::vector<std::int64_t> ends_;  ///< [b]: lines of the buffers up to and with b
+};
+
+/// The buffers in the order that suits the caches: gradients of a layer that reads genes are made genes first by one
+/// thread, genes last by another; those of heads that write genes, head by head (product_with_zeros.cpp).
+std::vector<Row> rows_of(std::span<const AdamBuffer<float>> buffers) {
+  std::vector<Row> rows(1);
+  for (const auto& buffer : buffers) {
+    if (buffer.row_length * buffer.row_length > buffer.size) {
+      rows.front().add(buffer);
+    } else {
+      rows.emplace_back().add(buffer);
+    }
+  }
+  return rows;
+}
+
 }  // namespace
 
 void fused_adam(std::span<const AdamBuffer<float>> buffers, std::int64_t step, const AdamSettings& settings) {
   const AdamConstants constants = constants_of(step, settings);
-  // ends[b]: cache lines of the buffers up to and with b. The chunks run over all lines, whichever buffer they are
-  // in, so that no vector lies in two of them.
-  std::vector<std::int64_t> ends;
+  const std::vector<Row> rows = rows_of(buffers);
   std::int64_t total = 0;
-  for (const auto& buffer : buffers) ends.push_back(total += chunk_count(buffer.size, kLine));
-  parallel_for(total, kChunk / kLine, [&](std::int64_t begin, std::int64_t end) {
-    auto b = static_cast<std::size_t>(std::upper_bound(ends.begin(), ends.end(), begin) - ends.begin());
-    for (; begin < end; ++b) {
-      const std::int64_t start = b == 0 ? 0 : ends[b - 1];
-      const std::int64_t stop = std::min(end, ends[b]);
-      HWY_DYNAMIC_DISPATCH(adam_range)
-      (buffers[b], (begin - start) * kLine, std::min((stop - start) * kLine, buffers[b].size), constants);
-      begin = stop;
-    }
+  for (const auto& buffer : buffers) total += buffer.size;
+  const std::int64_t n_parts = chunk_count(total, chunk_of_independent(total, kLeast, kMost));
+  parallel_for(n_parts, 1, [&](std::int64_t part, std::int64_t) {
+    for (const Row& row : rows) row.run(part, n_parts, constants);
   });
 }
 

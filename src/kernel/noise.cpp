@@ -11,7 +11,8 @@
 namespace scvi {
 namespace {
 
-constexpr std::int64_t kFillChunk = 16384;
+/// Draws that are worth a thread; whole blocks of the generator.
+constexpr std::int64_t kLeastDraws = 4096;
 
 /// Makes the draws in float32 on the CPU with `fill(stream, part, first)` and moves them to where they are wanted, so
 /// that every device sees the same numbers.
@@ -20,9 +21,10 @@ at::Tensor filled(const RandomStream& stream, at::IntArrayRef shape, const at::T
   const ProfileSection section("noise");
   at::Tensor draws = at::empty(shape, at::TensorOptions().dtype(at::kFloat));
   float* data = draws.data_ptr<float>();
-  parallel_for(draws.numel(), kFillChunk, [&](std::int64_t begin, std::int64_t end) {
-    fill(stream, std::span<float>(data + begin, data + end), static_cast<std::uint64_t>(begin));
-  });
+  parallel_for(draws.numel(), chunk_of_independent(draws.numel(), kLeastDraws),
+               [&](std::int64_t begin, std::int64_t end) {
+                 fill(stream, std::span<float>(data + begin, data + end), static_cast<std::uint64_t>(begin));
+               });
   return draws.to(options.device(), c10::typeMetaToScalarType(options.dtype()));
 }
 

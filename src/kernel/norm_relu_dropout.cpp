@@ -232,6 +232,7 @@ std::int64_t rows_per_chunk(const FloatLayer& layer) {
 
 /// Whole cache lines, so that no two threads write to one.
 std::int64_t features_per_chunk(const FloatLayer& layer) {
+  if (layer.n_rows * layer.n_features <= kChunk) return std::max<std::int64_t>(1, layer.n_features);
   return chunk_of_independent(layer.n_features, kLeastFeatures);
 }
 

@@ -1,12 +1,15 @@
 #include "scvi/kernel/sampled_product.hpp"
 
 #include <algorithm>
+#include <array>
+#include <span>
 
 #include "fetcher.hpp"
 #include "float_array.hpp"
 #include "nonzero_terms.hpp"
 #include "rows.hpp"
 #include "scvi/core/parallel.hpp"
+#include "scvi/core/settings.hpp"
 #include "simd_targets.hpp"
 
 #undef HWY_TARGET_INCLUDE
@@ -18,6 +21,24 @@
 // After lanes_inl.hpp, which they need.
 #include "nonzero_terms_inl.hpp"
 #include "pack_inl.hpp"
+
+#ifndef SCVI_KERNEL_SAMPLED_HALVES
+#define SCVI_KERNEL_SAMPLED_HALVES
+namespace scvi::kernel {
+
+/// The terms of all products together are added up in two halves, whatever the number of threads; where there are two
+/// products, one each.
+inline Range terms_of_half(std::span<const Factors> pairs, std::int64_t half) {
+  constexpr std::int64_t kWhole = 32;
+  std::int64_t n_terms = 0;
+  for (const Factors& pair : pairs) n_terms += pair.a.n_columns;
+  const bool alike = pairs.size() == 2 && pairs[0].a.n_columns == pairs[1].a.n_columns;
+  const std::int64_t middle = alike ? n_terms / 2 : std::min((n_terms / 2 + kWhole - 1) / kWhole * kWhole, n_terms);
+  return half == 0 ? Range{0, middle} : Range{middle, n_terms};
+}
+
+}  // namespace scvi::kernel
+#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace scvi::kernel::HWY_NAMESPACE {
@@ -89,17 +110,25 @@ class SampledRows {
     for (std::int64_t pass = 0; pass < wanted_.n_passes; ++pass) {
       for (std::int64_t row = 0; row < wanted_.n_rows; ++row) fill_up(row, pass);
     }
-    std::fill_n(sums_.get(), n_sums_, 0.0F);
+    clear();
   }
 
-  /// @param b (n, k)
-  void add(const MatrixView<const float>& a, const MatrixView<const float>& b) {
-    for_strips(0, a.n_columns, [&]<int kVectors>(std::int64_t begin, std::int64_t end) HWY_ATTR {
+  /// What comes now is added up by itself.
+  void begin_second_half() {
+    first_half_ = std::move(sums_);
+    sums_ = float_array(n_sums_);
+    clear();
+  }
+
+  /// Terms [terms.begin, terms.end) of a product. @param b (n, k)
+  void add(const MatrixView<const float>& a, const MatrixView<const float>& b, Range terms) {
+    for_strips(terms.begin, terms.end, [&]<int kVectors>(std::int64_t begin, std::int64_t end) HWY_ATTR {
       add_strip<kVectors>(a, b, begin, end);
     });
   }
 
-  void write(const MatrixView<float>& out) const {
+  void write(const MatrixView<float>& out) {
+    for (std::int64_t i = 0; first_half_ != nullptr && i < n_sums_; ++i) sums_[i] += first_half_[i];
     for (std::int64_t row = 0; row < out.n_rows; ++row) {
       float* const to = out.data + row * out.row_stride;
       std::fill_n(to, out.n_columns, 0.0F);
@@ -112,6 +141,8 @@ class SampledRows {
   }
 
  private:
+  void clear() { std::fill_n(sums_.get(), n_sums_, 0.0F); }
+
   std::int32_t count(std::int64_t row, std::int64_t pass) const {
     return wanted_.counts[static_cast<std::size_t>(pass * wanted_.n_rows + row)];
   }
@@ -151,14 +182,27 @@ class SampledRows {
 
   NonzeroTerms wanted_;
   std::int64_t n_sums_;
-  FloatArray sums_;  ///< as the terms
+  FloatArray sums_;        ///< as the terms
+  FloatArray first_half_;  ///< the same, or null
   FloatArray panel_;
 };
 
-void sampled_rows(const MatrixView<const float>& mask, std::span<const Factors> pairs, Range rows,
+/// Halves [halves.begin, halves.end) of the sums of some rows.
+void sampled_rows(const MatrixView<const float>& mask, std::span<const Factors> pairs, Range rows, Range halves,
                   const MatrixView<float>& out) {
   SampledRows sums(mask.rows(rows.begin, rows.end));
-  for (const Factors& pair : pairs) sums.add(pair.a.rows(rows.begin, rows.end), pair.b.transposed());
+  for (std::int64_t half = halves.begin; half < halves.end; ++half) {
+    if (half > halves.begin) sums.begin_second_half();
+    std::int64_t before = 0;
+    for (const Factors& pair : pairs) {
+      const Range terms = terms_of_half(pairs, half);
+      const std::int64_t n = pair.a.n_columns;
+      const std::int64_t begin = std::clamp<std::int64_t>(terms.begin - before, 0, n);
+      const std::int64_t end = std::clamp<std::int64_t>(terms.end - before, 0, n);
+      if (begin < end) sums.add(pair.a.rows(rows.begin, rows.end), pair.b.transposed(), {begin, end});
+      before += n;
+    }
+  }
   sums.write(out.rows(rows.begin, rows.end));
 }
 
@@ -175,14 +219,36 @@ HWY_EXPORT(sampled_rows);
 /// Fewer rows would not be worth a panel.
 constexpr std::int64_t kLeastRows = 16;
 
+/// out += other
+void add_matrix(const float* other, const MatrixView<float>& out) {
+  for (std::int64_t row = 0; row < out.n_rows; ++row, other += out.n_columns) {
+    float* const to = out.data + row * out.row_stride;
+    for (std::int64_t column = 0; column < out.n_columns; ++column) to[column] += other[column];
+  }
+}
+
 }  // namespace
 
 void sampled_product(const MatrixView<const float>& mask, std::span<const Factors> pairs,
                      const MatrixView<float>& out) {
-  if (out.n_columns == 0) return;
-  parallel_for(out.n_rows, chunk_of_independent(out.n_rows, kLeastRows), [&](std::int64_t begin, std::int64_t end) {
-    HWY_DYNAMIC_DISPATCH(sampled_rows)(mask, pairs, {begin, end}, out);
+  if (out.n_rows == 0 || out.n_columns == 0) return;
+  const std::int64_t n_threads = effective_threads();
+  const auto run = [&](Range rows, Range halves, const MatrixView<float>& to) {
+    HWY_DYNAMIC_DISPATCH(sampled_rows)(mask, pairs, rows, halves, to);
+  };
+  if (n_threads == 1) return run({0, out.n_rows}, {0, 2}, out);
+  // Two threads take a half of the sums each, of which each packs its factors; where there are more, they share the
+  // rows of a half.
+  const FloatArray memory = float_array(out.n_rows * out.n_columns);
+  const std::array halves{out, MatrixView<float>{memory.get(), out.n_rows, out.n_columns, out.n_columns, 1}};
+  const std::int64_t rows_each = chunk_count(out.n_rows, n_threads / 2);
+  const std::int64_t chunk = kLeastRows * chunk_count(rows_each, kLeastRows);
+  const std::int64_t n_chunks = chunk_count(out.n_rows, chunk);
+  parallel_for(2 * n_chunks, 1, [&](std::int64_t i, std::int64_t) {
+    const std::int64_t half = i / n_chunks, begin = i % n_chunks * chunk;
+    run({begin, std::min(begin + chunk, out.n_rows)}, {half, half + 1}, halves[static_cast<std::size_t>(half)]);
   });
+  add_matrix(memory.get(), out);
 }
 
 }  // namespace scvi::kernel

@@ -1,13 +1,16 @@
 #include "scvi/kernel/sparse_linear.hpp"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <limits>
 #include <vector>
 
 #include "fetcher.hpp"
+#include "float_array.hpp"
 #include "rows.hpp"
 #include "scvi/core/parallel.hpp"
+#include "scvi/core/settings.hpp"
 #include "simd_targets.hpp"
 
 #undef HWY_TARGET_INCLUDE
@@ -21,8 +24,8 @@
 #define SCVI_KERNEL_SPARSE_TYPES
 namespace scvi::kernel {
 
-/// Genes whose rows of the weight are used for all rows of a chunk before the next genes' turn comes: 64 KiB with
-/// 128 outputs. Meanwhile those of the next ones are fetched.
+/// About so many genes' rows of the weight are used for all rows of a chunk before the next genes' turn comes: 64 KiB
+/// with 128 outputs. Meanwhile those of the next ones are fetched.
 constexpr std::int64_t kGenesPerPass = 128;
 /// Rows of the result that are fetched before it is their turn.
 constexpr std::int64_t kRowsAhead = 8;
@@ -109,24 +112,32 @@ void write_start(const SparseLinear<float>& layer, std::int64_t row, float* y) {
   });
 }
 
-/// @return whether the sums are finite
-bool linear_rows(const SparseLinear<float>& layer, Rows<float> y, Range rows) {
+/// The sums over some genes, with what they start from where these are the first.
+/// @return whether they are finite
+bool linear_rows(const SparseLinear<float>& layer, Rows<float> y, Range rows, Range genes) {
   const CsrView& x = layer.x;
   const Rows<const float> weight{layer.weight, layer.weight_stride};
-  const bool from_zero = layer.bias == nullptr && layer.categories.empty();
+  const bool from_zero = genes.begin > 0 || (layer.bias == nullptr && layer.categories.empty());
   std::vector<std::int64_t> next(x.indptr + rows.begin, x.indptr + rows.end);
+  for (std::int64_t r = rows.begin; genes.begin > 0 && r < rows.end; ++r) {
+    const std::int32_t *const from = x.indices + x.indptr[r], *const to = x.indices + x.indptr[r + 1];
+    next[static_cast<std::size_t>(r - rows.begin)] = std::lower_bound(from, to, genes.begin) - x.indices;
+  }
+  const std::int64_t n_genes = genes.end - genes.begin;
+  const std::int64_t n_passes = std::max<std::int64_t>(1, (n_genes + kGenesPerPass / 2) / kGenesPerPass);
+  const std::int64_t per_pass = chunk_count(n_genes, n_passes);
   bool finite = true;
-  std::int64_t gene = 0;
+  std::int64_t gene = genes.begin;
   do {
-    const bool first = gene == 0;
+    const bool first = gene == genes.begin;
     for (std::int64_t r = rows.begin; r < rows.end; ++r) {
-      fetch<0>(weight, gene + kGenesPerPass + (r - rows.begin), x.n_columns, layer.n_out);
+      fetch<0>(weight, gene + per_pass + (r - rows.begin), genes.end, layer.n_out);
       if (first) fetch<1>(y, r + kRowsAhead, rows.end, layer.n_out);
       if (first && !from_zero) write_start(layer, r, y[r]);
       std::int64_t& begin = next[static_cast<std::size_t>(r - rows.begin)];
-      const bool last = gene + kGenesPerPass >= x.n_columns;
-      const std::int64_t end =
-          last ? x.indptr[r + 1] : first_from(x.indices, begin, x.indptr[r + 1], gene + kGenesPerPass);
+      const std::int64_t limit = std::min(gene + per_pass, genes.end);
+      const bool last = limit >= x.n_columns;
+      const std::int64_t end = last ? x.indptr[r + 1] : first_from(x.indices, begin, x.indptr[r + 1], limit);
       const Entries entries{x.indices + begin, x.values + begin, end - begin};
       begin = end;
       if (entries.n == 0 && !first) continue;
@@ -134,8 +145,8 @@ bool linear_rows(const SparseLinear<float>& layer, Rows<float> y, Range rows) {
       for_tiles(layer.n_out, [&]<int K>(auto d, std::int64_t column)
                                  HWY_ATTR { finite &= add_products<K>(d, entries, weight, column, from, y[r]); });
     }
-    gene += kGenesPerPass;
-  } while (gene < x.n_columns);
+    gene += per_pass;
+  } while (gene < genes.end);
   return finite;
 }
 
@@ -143,6 +154,19 @@ void add_row(const float* HWY_RESTRICT row, std::int64_t n, float* HWY_RESTRICT 
   for_lanes<float>(0, n, [&](auto d, std::int64_t j) HWY_ATTR {
     hn::StoreU(hn::Add(hn::LoadU(d, sum + j), hn::LoadU(d, row + j)), d, sum + j);
   });
+}
+
+/// y += other. @return whether the sums are finite
+bool add_rows(Rows<float> other, std::int64_t n, Range rows, Rows<float> y) {
+  bool finite = true;
+  for (std::int64_t r = rows.begin; r < rows.end; ++r) {
+    for_lanes<float>(0, n, [&](auto d, std::int64_t j) HWY_ATTR {
+      const auto sum = hn::Add(hn::LoadU(d, y[r] + j), hn::LoadU(d, other[r] + j));
+      hn::StoreU(sum, d, y[r] + j);
+      finite &= hn::AllTrue(d, hn::Eq(hn::Mul(sum, hn::Zero(d)), hn::Zero(d)));
+    });
+  }
+  return finite;
 }
 
 void sum_columns(Rows<const float> dy, std::int64_t n_rows, Range columns, float* sums) {
@@ -202,23 +226,52 @@ namespace {
 
 HWY_EXPORT(linear_rows);
 HWY_EXPORT(add_row);
+HWY_EXPORT(add_rows);
 HWY_EXPORT(sum_columns);
 HWY_EXPORT(log1p_range);
 
-/// Every chunk reads the whole weight, but for rows of x that are few enough to do so once.
+/// Every chunk reads the whole weight or a half of it, but for rows of x that are few enough to do so once.
 constexpr std::int64_t kLeastRows = 32;
 constexpr std::int64_t kMostRows = 128;
 constexpr std::int64_t kColumnsPerChunk = 1024;
-constexpr std::int64_t kValuesPerChunk = 16384;
+constexpr std::int64_t kLeastValues = 4096;
+
+/// Two threads read a half of the weight each, which stays in its cache; where there are more, they share the rows.
+bool sum_of_halves(const SparseLinear<float>& layer, Rows<float> y) {
+  constexpr std::int64_t kWhole = 32;
+  const CsrView& x = layer.x;
+  const std::int64_t middle = kWhole * chunk_count(x.n_columns, 2 * kWhole);
+  const FloatArray memory = float_array(x.n_rows * layer.n_out);
+  const std::array sums{y, Rows<float>{memory.get(), layer.n_out}};
+  const std::array genes{Range{0, middle}, Range{middle, x.n_columns}};
+  const std::int64_t threads_each = std::max<std::int64_t>(1, effective_threads() / 2);
+  const std::int64_t chunk =
+      std::min(kMostRows,
+               kLeastRows * std::max<std::int64_t>(1, chunk_count(chunk_count(x.n_rows, threads_each), kLeastRows)));
+  const std::int64_t n_chunks = chunk_count(x.n_rows, chunk);
+  parallel_for(2 * n_chunks, 1, [&](std::int64_t i, std::int64_t) {
+    const auto half = static_cast<std::size_t>(i / n_chunks);
+    const std::int64_t begin = i % n_chunks * chunk;
+    HWY_DYNAMIC_DISPATCH(linear_rows)(layer, sums[half], {begin, std::min(begin + chunk, x.n_rows)}, genes[half]);
+  });
+  std::atomic<bool> finite = true;
+  parallel_for(x.n_rows, chunk_of_independent(x.n_rows, kMostRows), [&](std::int64_t begin, std::int64_t end) {
+    if (!HWY_DYNAMIC_DISPATCH(add_rows)(sums[1], layer.n_out, {begin, end}, y)) finite = false;
+  });
+  return finite;
+}
 
 }  // namespace
 
 bool sparse_linear(const SparseLinear<float>& layer, float* y, std::int64_t y_stride) {
+  const CsrView& x = layer.x;
+  if (layer.in_halves && x.n_columns >= 2 * kGenesPerPass) return sum_of_halves(layer, {y, y_stride});
   std::atomic<bool> finite = true;
-  const std::int64_t chunk = std::min(kMostRows, chunk_of_independent(layer.x.n_rows, kLeastRows));
-  parallel_for(layer.x.n_rows, chunk, [&](std::int64_t begin, std::int64_t end) {
-    if (!HWY_DYNAMIC_DISPATCH(linear_rows)(layer, {y, y_stride}, {begin, end})) finite = false;
-  });
+  parallel_for(x.n_rows, chunk_of_independent(x.n_rows, kLeastRows, kMostRows),
+               [&](std::int64_t begin, std::int64_t end) {
+                 if (!HWY_DYNAMIC_DISPATCH(linear_rows)(layer, {y, y_stride}, {begin, end}, {0, x.n_columns}))
+                   finite = false;
+               });
   return finite;
 }
 
@@ -237,7 +290,7 @@ void column_sums(const float* dy, std::int64_t n_rows, std::int64_t dy_stride, s
 }
 
 void log1p_values(const float* values, std::int64_t n, float* out) {
-  parallel_for(n, kValuesPerChunk, [&](std::int64_t begin, std::int64_t end) {
+  parallel_for(n, chunk_of_independent(n, kLeastValues), [&](std::int64_t begin, std::int64_t end) {
     HWY_DYNAMIC_DISPATCH(log1p_range)(values, {begin, end}, out);
   });
 }

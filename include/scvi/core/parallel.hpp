@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 
 namespace scvi {
 
@@ -18,7 +19,13 @@ constexpr std::int64_t chunk_count(std::int64_t n, std::int64_t chunk) {
 }
 
 /// A chunk for a body whose results do not depend on the cut at all, each item coming by itself: one for each thread,
-/// which spares what a chunk costs to begin, but whole multiples of `least`. @pre least > 0
-std::int64_t chunk_of_independent(std::int64_t n, std::int64_t least);
+/// which spares what a chunk costs to begin, or as few for each as `most` items a chunk allow; whole multiples of
+/// `least`. @pre 0 < least <= most
+std::int64_t chunk_of_independent(std::int64_t n, std::int64_t least,
+                                  std::int64_t most = std::numeric_limits<std::int64_t>::max());
+
+/// A chunk of about so many items that cuts n of them evenly into an even number of chunks, which two threads share
+/// alike; all of them where they are few. @pre about > 0
+std::int64_t even_chunk(std::int64_t n, std::int64_t about);
 
 }  // namespace scvi

@@ -16,8 +16,7 @@ class CsrTransposed {
   CsrView view() const;
 
  private:
-  /// Columns [begin, end): where their entries begin in each row of x, and how many each column has.
-  void count(const CsrView& x, std::int64_t begin, std::int64_t end);
+  /// The entries of columns [begin, end), some columns at a time: counted, then written.
   void place(const CsrView& x, std::int64_t begin, std::int64_t end);
 
   std::int64_t n_rows_ = 0;

@@ -25,11 +25,13 @@ struct SparseLinear {
   std::int64_t n_out = 0;
   const T* bias = nullptr;  ///< (n_out), or null for none
   std::span<const CategoryRows<T>> categories = {};
+  /// Where there are many genes, adds up each half of them by itself: two threads then share the weight, not the rows.
+  bool in_halves = false;
 };
 
 /// Writes y (rows, n_out). The gradient of the transposed weight, dW = x^T dy, is such a layer, too: of the rows of
-/// CsrTransposed(x) on the "weight" dy. Each element is one sum in the order bias, categories, genes, in float32, so
-/// the bits do not depend on the number of threads, nor on which other rows are there.
+/// CsrTransposed(x) on the "weight" dy. Each element is one sum in the order bias, categories, genes, in float32, or
+/// two of them, so the bits do not depend on the number of threads, nor on which other rows are there.
 /// @param y_stride numbers from one row of y to the next, at least n_out
 /// @return whether all of y is finite
 bool sparse_linear(const SparseLinear<float>& layer, float* y, std::int64_t y_stride);
