@@ -192,7 +192,7 @@ struct CountHeadsSaved {
       const auto& [input, both] = of_both[i];
       if (products[i].finite) FiniteGradients::note(both);
       const std::int64_t n_genes = both.size(1);
-      if (wanted(input + 1)) result[input + 1] = part_of(both, n_hidden * n_genes, n_genes);
+      if (wanted(input + 1)) result[input + 1] = part_of(both, n_hidden * n_genes, {n_genes});
       // Input-major, as the weights are; the tensor itself, which costs less than a view of it.
       const std::array<std::int64_t, 2> sizes{n_genes, n_hidden}, strides{1, n_genes};
       both.unsafeGetTensorImpl()->set_sizes_and_strides(at::IntArrayRef(sizes), at::IntArrayRef(strides));

@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <memory>
 #include <numbers>
@@ -26,14 +25,29 @@ const float* data_or_null(const at::Tensor& tensor) {
   return tensor.defined() ? tensor.data_ptr<float>() : nullptr;
 }
 
-at::Tensor bias_gradient(const at::Tensor& gradient) {
-  at::Tensor sums = empty_floats({gradient.size(1)});
-  column_sums(gradient.data_ptr<float>(), gradient.size(0), gradient.size(1), gradient.size(1),
-              sums.data_ptr<float>());
-  return sums;
+/// Both matrices or vectors one above the other.
+at::Tensor stacked(const at::Tensor& upper, const at::Tensor& lower) {
+  const std::int64_t n = upper.numel();
+  at::Tensor both = upper.dim() == 1 ? empty_floats({2 * n}) : empty_floats({2 * upper.size(0), upper.size(1)});
+  std::copy_n(upper.data_ptr<float>(), n, both.data_ptr<float>());
+  std::copy_n(lower.data_ptr<float>(), n, both.data_ptr<float>() + n);
+  return both;
 }
 
-/// The heads with their input.
+/// Both matrices side by side: (cells, 2 n_latent).
+at::Tensor side_by_side(const at::Tensor& left, const at::Tensor& right) {
+  const std::int64_t n = left.size(1);
+  at::Tensor both = empty_floats({left.size(0), 2 * n});
+  const float *from_left = left.data_ptr<float>(), *from_right = right.data_ptr<float>();
+  float* to = both.data_ptr<float>();
+  for (std::int64_t row = 0; row < left.size(0); ++row, from_left += n, from_right += n) {
+    to = std::copy_n(from_left, n, to);
+    to = std::copy_n(from_right, n, to);
+  }
+  return both;
+}
+
+/// The heads with their input. Few numbers come out of each, so both are computed in one product.
 struct HeadsSaved {
   LatentHeads heads;
   Kept hidden, mean_weight, variance_weight;
@@ -42,14 +56,26 @@ struct HeadsSaved {
   template <class Wanted>
   void pass(const at::Tensor& by_mean, const at::Tensor& by_variance, std::size_t first, const Wanted& wanted,
             variable_list& result) const {
-    const auto pass_head = [&](const at::Tensor& gradient, std::size_t weight, const at::Tensor& matrix) {
-      if (wanted(weight)) result[weight] = product(view_of<const float>(gradient).transposed(), hidden.get());
-      if (wanted(weight + 1)) result[weight + 1] = bias_gradient(gradient);
-      return wanted(first) ? product(view_of<const float>(gradient), matrix) : at::Tensor();
+    const at::Tensor by_both = side_by_side(by_mean, by_variance);
+    const auto give = [&](std::size_t mean, std::size_t variance, const at::Tensor& both, at::IntArrayRef sizes) {
+      const std::int64_t n = both.numel() / 2;
+      if (wanted(mean)) result[mean] = part_of(both, 0, sizes);
+      if (wanted(variance)) result[variance] = part_of(both, n, sizes);
     };
-    const at::Tensor from_mean = pass_head(by_mean, first + 1, mean_weight.get());
-    const at::Tensor from_variance = pass_head(by_variance, first + 3, variance_weight.get());
-    if (wanted(first)) result[first] = added(from_mean, from_variance);
+    const at::Tensor weight = mean_weight.get();
+    if (wanted(first + 1) || wanted(first + 3)) {
+      const at::Tensor both = product(view_of<const float>(by_both).transposed(), hidden.get());
+      give(first + 1, first + 3, both, weight.sizes());
+    }
+    if (wanted(first + 2) || wanted(first + 4)) {
+      const at::Tensor both = empty_floats({by_both.size(1)});
+      column_sums(by_both.data_ptr<float>(), by_both.size(0), by_both.size(1), by_both.size(1),
+                  both.data_ptr<float>());
+      give(first + 2, first + 4, both, {weight.size(0)});
+    }
+    if (wanted(first)) {
+      result[first] = product(view_of<const float>(by_both), stacked(weight, variance_weight.get()));
+    }
   }
 
  private:
@@ -57,14 +83,6 @@ struct HeadsSaved {
     at::Tensor result = empty_floats({a.n_rows, b.size(1)});
     if (matrix_product(a, view_of<const float>(b), nullptr, view_of<float>(result))) FiniteGradients::note(result);
     return result;
-  }
-
-  /// @return `sum`, with the other added to it
-  static at::Tensor added(const at::Tensor& sum, const at::Tensor& other) {
-    float* const to = sum.data_ptr<float>();
-    const float* const from = other.data_ptr<float>();
-    for (std::int64_t i = 0; i < sum.numel(); ++i) to[i] += from[i];
-    return sum;
   }
 };
 
@@ -76,16 +94,20 @@ void keep(const at::Tensor& hidden, const LatentHeads& heads, HeadsSaved& saved)
 
 /// What the heads give, (cells, n_latent) each.
 std::pair<at::Tensor, at::Tensor> head_values(const at::Tensor& hidden, const LatentHeads& heads) {
-  at::Tensor mean = empty_floats({hidden.size(0), heads.mean_weight.size(0)});
-  at::Tensor raw_variance = empty_floats(mean.sizes());
-  const auto head = [](const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& out) {
-    return ProductWith{
-        .b = view_of<const float>(weight).transposed(), .bias = bias.data_ptr<float>(), .out = view_of<float>(out)};
-  };
-  std::array products{head(heads.mean_weight, heads.mean_bias, mean),
-                      head(heads.variance_weight, heads.variance_bias, raw_variance)};
-  matrix_products(view_of<const float>(hidden), products);
-  return {mean, raw_variance};
+  const std::int64_t n_cells = hidden.size(0), n = heads.mean_weight.size(0);
+  const at::Tensor both = empty_floats({n_cells, 2 * n});
+  const at::Tensor weight = stacked(heads.mean_weight, heads.variance_weight);
+  const at::Tensor bias = stacked(heads.mean_bias, heads.variance_bias);
+  matrix_product(view_of<const float>(hidden), view_of<const float>(weight).transposed(), bias.data_ptr<float>(),
+                 view_of<float>(both));
+  std::pair values{empty_floats({n_cells, n}), empty_floats({n_cells, n})};
+  const float* from = both.data_ptr<float>();
+  float *mean = values.first.data_ptr<float>(), *raw_variance = values.second.data_ptr<float>();
+  for (std::int64_t row = 0; row < n_cells; ++row, from += 2 * n) {
+    mean = std::copy_n(from, n, mean);
+    raw_variance = std::copy_n(from + n, n, raw_variance);
+  }
+  return values;
 }
 
 const double kHalfLogTwoPi = 0.5 * std::log(2 * std::numbers::pi);

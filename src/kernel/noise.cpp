@@ -12,19 +12,19 @@ namespace scvi {
 namespace {
 
 /// Draws that are worth a thread; whole blocks of the generator.
-constexpr std::int64_t kLeastDraws = 4096;
+constexpr std::int64_t kLeastUniforms = 4096, kLeastNormals = 256;
 
 /// Makes the draws in float32 on the CPU with `fill(stream, part, first)` and moves them to where they are wanted, so
 /// that every device sees the same numbers.
 template <class Fill>
-at::Tensor filled(const RandomStream& stream, at::IntArrayRef shape, const at::TensorOptions& options, Fill fill) {
+at::Tensor filled(const RandomStream& stream, at::IntArrayRef shape, const at::TensorOptions& options,
+                  std::int64_t least, Fill fill) {
   const ProfileSection section("noise");
   at::Tensor draws = at::empty(shape, at::TensorOptions().dtype(at::kFloat));
   float* data = draws.data_ptr<float>();
-  parallel_for(draws.numel(), chunk_of_independent(draws.numel(), kLeastDraws),
-               [&](std::int64_t begin, std::int64_t end) {
-                 fill(stream, std::span<float>(data + begin, data + end), static_cast<std::uint64_t>(begin));
-               });
+  parallel_for(draws.numel(), chunk_of_independent(draws.numel(), least), [&](std::int64_t begin, std::int64_t end) {
+    fill(stream, std::span<float>(data + begin, data + end), static_cast<std::uint64_t>(begin));
+  });
   return draws.to(options.device(), c10::typeMetaToScalarType(options.dtype()));
 }
 
@@ -58,14 +58,14 @@ std::string RandomNoise::full_name(std::string_view name) const {
 
 at::Tensor RandomNoise::standard_normal(std::string_view name, at::IntArrayRef shape,
                                         const at::TensorOptions& options) {
-  return filled(RandomStream(seed_, full_name(name), position_), shape, options,
+  return filled(RandomStream(seed_, full_name(name), position_), shape, options, kLeastNormals,
                 [](const RandomStream& stream, std::span<float> part, std::uint64_t first) {
                   stream.fill_standard_normal(part, first);
                 });
 }
 
 at::Tensor RandomNoise::uniform(std::string_view name, at::IntArrayRef shape, const at::TensorOptions& options) {
-  return filled(RandomStream(seed_, full_name(name), position_), shape, options,
+  return filled(RandomStream(seed_, full_name(name), position_), shape, options, kLeastUniforms,
                 [](const RandomStream& stream, std::span<float> part, std::uint64_t first) {
                   stream.fill_uniform(part, first);
                 });

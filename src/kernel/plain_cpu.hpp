@@ -22,12 +22,12 @@ inline at::Tensor empty_input_major(std::int64_t n_out, std::int64_t n_in) {
   return at::Tensor(at::detail::empty_strided_cpu({n_out, n_in}, {1, n_out}, at::kFloat));
 }
 
-/// n numbers of a tensor's memory from `offset` on, as a tensor that does not know of the other.
-inline at::Tensor part_of(const at::Tensor& tensor, std::int64_t offset, std::int64_t n) {
+/// Numbers of a tensor's memory from `offset` on, as a tensor that does not know of the other.
+inline at::Tensor part_of(const at::Tensor& tensor, std::int64_t offset, at::IntArrayRef sizes) {
   at::Tensor part =
       at::detail::make_tensor<c10::TensorImpl>(c10::Storage(tensor.storage()), tensor.key_set(), tensor.dtype());
   part.unsafeGetTensorImpl()->set_storage_offset(offset);
-  part.unsafeGetTensorImpl()->set_sizes_contiguous(n);
+  part.unsafeGetTensorImpl()->set_sizes_contiguous(sizes);
   return part;
 }
 
