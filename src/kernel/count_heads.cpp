@@ -24,9 +24,10 @@ namespace {
 
 /// What the heads give for some cells; count_nll() turns it into gradients.
 struct Logits {
-  at::Tensor scale;    ///< (cells, genes)
-  at::Tensor dropout;  ///< the same, or undefined
-  at::Tensor r;        ///< the same, or undefined
+  at::Tensor scale;                              ///< (cells, genes)
+  at::Tensor dropout;                            ///< the same, or undefined
+  at::Tensor r;                                  ///< the same, or undefined
+  std::shared_ptr<const NonzeroTerms> nonzeros;  ///< of what they come from, where they were looked for
 };
 
 Logits logits_of(const at::Tensor& hidden, const CountHeads& heads) {
@@ -40,8 +41,8 @@ Logits logits_of(const at::Tensor& hidden, const CountHeads& heads) {
     return logits;
   };
   Logits logits{head(heads.scale_weight, heads.scale_bias), head(heads.dropout_weight, heads.dropout_bias),
-                head(heads.r_weight, heads.r_bias)};
-  matrix_products(view_of<const float>(hidden), products);
+                head(heads.r_weight, heads.r_bias), nullptr};
+  matrix_products(view_of<const float>(hidden), products, &logits.nonzeros);
   return logits;
 }
 
@@ -212,7 +213,7 @@ struct CountHeadsSaved {
     std::vector<Factors> pairs;
     for (const Head& head : heads())
       pairs.push_back({view_of<const float>(head.gradient), view_of<const float>(head.weight)});
-    sampled_product(view_of<const float>(hidden.get()), pairs, view_of<float>(sum));
+    sampled_product(view_of<const float>(hidden.get()), pairs, view_of<float>(sum), state.gradients.nonzeros.get());
     return sum;
   }
 
@@ -262,7 +263,8 @@ at::Tensor count_heads_nll(const at::Tensor& hidden, const at::Tensor& library, 
       return nll;
     }
     nll = run(library, state, logits, nullptr);
-    state.gradients = {logits.scale, logits.dropout, logits.r.defined() ? state.theta_gradient : at::Tensor()};
+    state.gradients = {logits.scale, logits.dropout, logits.r.defined() ? state.theta_gradient : at::Tensor(),
+                       logits.nonzeros};
   }
   saved->hidden = Kept(hidden);
   saved->library = Kept(library);

@@ -9,7 +9,7 @@
 namespace scvi::kernel {
 namespace {
 
-constexpr std::int64_t kLeastColumns = 64;
+constexpr std::int64_t kLeastColumns = 16;
 /// Columns whose entries are written to together: the places of all of them stay in the first-level cache.
 constexpr std::int64_t kColumnsTogether = 192;
 

@@ -334,8 +334,9 @@ bool matrix_product(const Factor& a, const Factor& b, const float* bias, const R
   return product.finite;
 }
 
-void matrix_products(const Factor& a, std::span<ProductWith> products) {
-  if (products_with_zeros(a, products)) return;
+void matrix_products(const Factor& a, std::span<ProductWith> products,
+                     std::shared_ptr<const NonzeroTerms>* nonzeros) {
+  if (products_with_zeros(a, products, nonzeros)) return;
   for (ProductWith& product : products) product.finite = one_product(a, product.b, product.bias, product.out);
 }
 

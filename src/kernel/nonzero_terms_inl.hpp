@@ -39,9 +39,9 @@ HWY_INLINE std::size_t store_nonzeros(V numbers, hn::Vec<hn::RebindToSigned<decl
   return hn::CountTrue(kTag, kept);
 }
 
-/// @pre the numbers of a row lie side by side
+/// @param a rows of the factor, from its row `first` on; the numbers of a row side by side
 /// @return how many there are in all
-inline std::int64_t collect_nonzeros(const MatrixView<const float>& a, NonzeroTerms& found) {
+inline std::int64_t collect_nonzeros(const MatrixView<const float>& a, std::int64_t first, NonzeroTerms& found) {
   const hn::RebindToSigned<decltype(kTag)> tag;
   std::int64_t n_in_all = 0;
   for (std::int64_t pass = 0; pass < found.n_passes; ++pass) {
@@ -49,8 +49,8 @@ inline std::int64_t collect_nonzeros(const MatrixView<const float>& a, NonzeroTe
     const std::int64_t end = std::min(begin + kTermsPerPass, a.n_columns);
     for (std::int64_t row = 0; row < a.n_rows; ++row) {
       const float* from = a.data + row * a.row_stride;
-      std::int32_t* terms = found.terms.get() + found.place(row, pass);
-      float* values = found.values.get() + found.place(row, pass);
+      std::int32_t* terms = found.terms.get() + found.place(first + row, pass);
+      float* values = found.values.get() + found.place(first + row, pass);
       std::size_t n = 0;
       std::int64_t k = begin;
       for (; k + kN <= end; k += kN) {
@@ -63,7 +63,8 @@ inline std::int64_t collect_nonzeros(const MatrixView<const float>& a, NonzeroTe
         values[n] = from[k];
         n += from[k] != 0 ? 1 : 0;
       }
-      found.counts[static_cast<std::size_t>(pass * found.n_rows + row)] = static_cast<std::int32_t>(n);
+      found.counts[static_cast<std::size_t>(pass * found.n_rows + first + row)] = static_cast<std::int32_t>(n);
+      std::fill(terms + n, terms + found.filled_up(first + row, pass), 0);
       n_in_all += static_cast<std::int64_t>(n);
     }
   }

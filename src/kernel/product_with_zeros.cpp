@@ -1,11 +1,12 @@
 #include "product_with_zeros.hpp"
 
 #include <algorithm>
+#include <atomic>
+#include <memory>
 #include <vector>
 
 #include "fetcher.hpp"
 #include "float_array.hpp"
-#include "nonzero_terms.hpp"
 #include "scvi/core/parallel.hpp"
 #include "simd_targets.hpp"
 
@@ -113,6 +114,10 @@ void transpose_factor(const MatrixView<const float>& a, float* out) {
   transpose(a.data, a.column_stride, a.n_columns, a.n_rows, out, a.n_columns);
 }
 
+std::int64_t collect_rows(const MatrixView<const float>& a, std::int64_t first, NonzeroTerms& found) {
+  return collect_nonzeros(a, first, found);
+}
+
 bool run_strips(const NonzeroTerms& a, const ProductWith& product, std::int64_t begin, std::int64_t end) {
   return Strips(a, product).run(begin, end);
 }
@@ -125,7 +130,7 @@ HWY_AFTER_NAMESPACE();
 namespace scvi::kernel {
 namespace {
 
-HWY_EXPORT(collect_nonzeros);
+HWY_EXPORT(collect_rows);
 HWY_EXPORT(transpose_factor);
 HWY_EXPORT(run_strips);
 
@@ -164,24 +169,37 @@ void run_all(const NonzeroTerms& a, std::span<ProductWith> products) {
 
 }  // namespace
 
-bool products_with_zeros(const MatrixView<const float>& a, std::span<ProductWith> products) {
+NonzeroTerms nonzeros_of(const MatrixView<const float>& a) {
+  constexpr std::int64_t kLeastRows = 32;
+  NonzeroTerms found(a);
+  std::atomic<std::int64_t> n = 0;
+  parallel_for(a.n_rows, chunk_of_independent(a.n_rows, kLeastRows), [&](std::int64_t begin, std::int64_t end) {
+    MatrixView<const float> rows = a.rows(begin, end);
+    FloatArray memory;
+    if (a.column_stride != 1) {
+      memory = float_array(rows.n_rows * rows.n_columns);
+      HWY_DYNAMIC_DISPATCH(transpose_factor)(rows, memory.get());
+      rows = {memory.get(), rows.n_rows, rows.n_columns, rows.n_columns, 1};
+    }
+    n += HWY_DYNAMIC_DISPATCH(collect_rows)(rows, begin, found);
+  });
+  found.n_in_all = n;
+  return found;
+}
+
+bool products_with_zeros(const MatrixView<const float>& a, std::span<ProductWith> products,
+                         std::shared_ptr<const NonzeroTerms>* nonzeros) {
   const auto is_worth_it = [&](const ProductWith& product) {
     return product.out.n_columns >= std::max(kLeastColumns, product.out.n_rows) && side_by_side(product.b);
   };
   if (products.empty() || a.n_columns == 0 || !std::all_of(products.begin(), products.end(), is_worth_it) ||
       !side_by_side(a))
     return false;
-  MatrixView<const float> rows = a;
-  FloatArray memory;
-  if (a.column_stride != 1) {
-    memory = float_array(a.n_rows * a.n_columns);
-    HWY_DYNAMIC_DISPATCH(transpose_factor)(a, memory.get());
-    rows = {memory.get(), a.n_rows, a.n_columns, a.n_columns, 1};
-  }
-  NonzeroTerms nonzeros(rows);
-  const std::int64_t n_nonzeros = HWY_DYNAMIC_DISPATCH(collect_nonzeros)(rows, nonzeros);
-  if (static_cast<double>(n_nonzeros) > kLargestShare * static_cast<double>(a.n_rows * a.n_columns)) return false;
-  run_all(nonzeros, products);
+  const auto found = std::make_shared<const NonzeroTerms>(nonzeros_of(a));
+  if (nonzeros != nullptr) *nonzeros = found;
+  if (static_cast<double>(found->n_in_all) > kLargestShare * static_cast<double>(a.n_rows * a.n_columns))
+    return false;
+  run_all(*found, products);
   return true;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <span>
 
 #include "fetcher.hpp"
@@ -45,7 +46,7 @@ namespace scvi::kernel::HWY_NAMESPACE {
 namespace {
 
 /// Sums that are taken together: enough to keep the multipliers busy, few enough to stay in registers.
-constexpr std::int64_t kTogether = 4;
+constexpr std::int64_t kTogether = kTermsTogether;
 
 #if HWY_TARGET == HWY_SCALAR
 HWY_INLINE void add_sums(const V* vectors, float* out) {
@@ -101,15 +102,13 @@ HWY_INLINE void add_products(const float* HWY_RESTRICT row, const float* HWY_RES
 /// Some rows of the result on this thread.
 class SampledRows {
  public:
-  explicit SampledRows(const MatrixView<const float>& mask)
-      : wanted_(mask),
-        n_sums_(wanted_.n_passes * wanted_.n_rows * kTermsPerPass),
+  SampledRows(const NonzeroTerms& wanted, Range rows)
+      : wanted_(wanted),
+        rows_(rows),
+        n_rows_(rows.end - rows.begin),
+        n_sums_(wanted.n_passes * n_rows_ * kTermsPerPass),
         sums_(float_array(n_sums_)),
         panel_(float_array(kTermsPerPass * kStripVectors * kN)) {
-    collect_nonzeros(mask, wanted_);
-    for (std::int64_t pass = 0; pass < wanted_.n_passes; ++pass) {
-      for (std::int64_t row = 0; row < wanted_.n_rows; ++row) fill_up(row, pass);
-    }
     clear();
   }
 
@@ -129,13 +128,14 @@ class SampledRows {
 
   void write(const MatrixView<float>& out) {
     for (std::int64_t i = 0; first_half_ != nullptr && i < n_sums_; ++i) sums_[i] += first_half_[i];
-    for (std::int64_t row = 0; row < out.n_rows; ++row) {
-      float* const to = out.data + row * out.row_stride;
+    for (std::int64_t row = 0; row < n_rows_; ++row) {
+      float* const to = out.data + (rows_.begin + row) * out.row_stride;
       std::fill_n(to, out.n_columns, 0.0F);
       for (std::int64_t pass = 0; pass < wanted_.n_passes; ++pass) {
-        const std::int32_t* const terms = wanted_.terms.get() + wanted_.place(row, pass);
-        const float* const sums = sums_.get() + wanted_.place(row, pass);
-        for (std::int32_t i = 0; i < count(row, pass); ++i) to[pass * kTermsPerPass + terms[i]] = sums[i];
+        const std::int32_t* const terms = terms_of(row, pass);
+        const float* const sums = sums_of(row, pass);
+        const std::int32_t n = wanted_.count(rows_.begin + row, pass);
+        for (std::int32_t i = 0; i < n; ++i) to[pass * kTermsPerPass + terms[i]] = sums[i];
       }
     }
   }
@@ -143,18 +143,12 @@ class SampledRows {
  private:
   void clear() { std::fill_n(sums_.get(), n_sums_, 0.0F); }
 
-  std::int32_t count(std::int64_t row, std::int64_t pass) const {
-    return wanted_.counts[static_cast<std::size_t>(pass * wanted_.n_rows + row)];
+  const std::int32_t* terms_of(std::int64_t row, std::int64_t pass) const {
+    return wanted_.terms.get() + wanted_.place(rows_.begin + row, pass);
   }
 
-  std::int32_t filled_up(std::int64_t row, std::int64_t pass) const {
-    return (count(row, pass) + kTogether - 1) / kTogether * kTogether;
-  }
-
-  /// With any terms up to a multiple of kTogether.
-  void fill_up(std::int64_t row, std::int64_t pass) {
-    std::int32_t* const terms = wanted_.terms.get() + wanted_.place(row, pass);
-    std::fill(terms + count(row, pass), terms + filled_up(row, pass), 0);
+  float* sums_of(std::int64_t row, std::int64_t pass) const {
+    return sums_.get() + (pass * n_rows_ + row) * kTermsPerPass;
   }
 
   template <int kVectors>
@@ -162,35 +156,36 @@ class SampledRows {
                  std::int64_t end) {
     constexpr std::int64_t kWidth = kVectors * kN;
     const std::int64_t next = std::min(end + kWidth, a.n_columns);
-    const std::int64_t n_fetches = wanted_.n_passes * wanted_.n_rows;
-    Fetcher<0> rows(a.columns(end, next), n_fetches), factor(b.columns(end, next), n_fetches);
+    const std::int64_t n_fetches = wanted_.n_passes * n_rows_;
+    Fetcher<0> rows(a.rows(rows_.begin, rows_.end).columns(end, next), n_fetches),
+        factor(b.columns(end, next), n_fetches);
     float cut[kWidth] = {};
     for (std::int64_t pass = 0; pass < wanted_.n_passes; ++pass) {
       const std::int64_t term = pass * kTermsPerPass;
       pack_panel(b.rows(term, std::min(term + kTermsPerPass, b.n_rows)).columns(begin, end), kWidth, panel_.get());
-      for (std::int64_t row = 0; row < wanted_.n_rows; ++row) {
+      for (std::int64_t row = 0; row < n_rows_; ++row) {
         rows.fetch();
         factor.fetch();
-        const float* from = a.data + row * a.row_stride + begin;
+        const float* from = a.data + (rows_.begin + row) * a.row_stride + begin;
         if (end - begin < kWidth) from = std::copy_n(from, end - begin, cut) - (end - begin);
-        const std::int64_t place = wanted_.place(row, pass);
-        add_products<kVectors>(from, panel_.get(), wanted_.terms.get() + place, filled_up(row, pass),
-                               sums_.get() + place);
+        add_products<kVectors>(from, panel_.get(), terms_of(row, pass), wanted_.filled_up(rows_.begin + row, pass),
+                               sums_of(row, pass));
       }
     }
   }
 
-  NonzeroTerms wanted_;
-  std::int64_t n_sums_;
-  FloatArray sums_;        ///< as the terms
+  const NonzeroTerms& wanted_;
+  Range rows_;
+  std::int64_t n_rows_, n_sums_;
+  FloatArray sums_;        ///< (n_passes, n_rows, kTermsPerPass), as the terms
   FloatArray first_half_;  ///< the same, or null
   FloatArray panel_;
 };
 
 /// Halves [halves.begin, halves.end) of the sums of some rows.
-void sampled_rows(const MatrixView<const float>& mask, std::span<const Factors> pairs, Range rows, Range halves,
+void sampled_rows(const NonzeroTerms& wanted, std::span<const Factors> pairs, Range rows, Range halves,
                   const MatrixView<float>& out) {
-  SampledRows sums(mask.rows(rows.begin, rows.end));
+  SampledRows sums(wanted, rows);
   for (std::int64_t half = halves.begin; half < halves.end; ++half) {
     if (half > halves.begin) sums.begin_second_half();
     std::int64_t before = 0;
@@ -199,11 +194,11 @@ void sampled_rows(const MatrixView<const float>& mask, std::span<const Factors> 
       const std::int64_t n = pair.a.n_columns;
       const std::int64_t begin = std::clamp<std::int64_t>(terms.begin - before, 0, n);
       const std::int64_t end = std::clamp<std::int64_t>(terms.end - before, 0, n);
-      if (begin < end) sums.add(pair.a.rows(rows.begin, rows.end), pair.b.transposed(), {begin, end});
+      if (begin < end) sums.add(pair.a, pair.b.transposed(), {begin, end});
       before += n;
     }
   }
-  sums.write(out.rows(rows.begin, rows.end));
+  sums.write(out);
 }
 
 }  // namespace
@@ -230,11 +225,13 @@ void add_matrix(const float* other, const MatrixView<float>& out) {
 }  // namespace
 
 void sampled_product(const MatrixView<const float>& mask, std::span<const Factors> pairs,
-                     const MatrixView<float>& out) {
+                     const MatrixView<float>& out, const NonzeroTerms* nonzeros) {
   if (out.n_rows == 0 || out.n_columns == 0) return;
   const std::int64_t n_threads = effective_threads();
+  std::optional<NonzeroTerms> own;
+  if (nonzeros == nullptr) nonzeros = &own.emplace(nonzeros_of(mask));
   const auto run = [&](Range rows, Range halves, const MatrixView<float>& to) {
-    HWY_DYNAMIC_DISPATCH(sampled_rows)(mask, pairs, rows, halves, to);
+    HWY_DYNAMIC_DISPATCH(sampled_rows)(*nonzeros, pairs, rows, halves, to);
   };
   if (n_threads == 1) return run({0, out.n_rows}, {0, 2}, out);
   // Two threads take a half of the sums each, of which each packs its factors; where there are more, they share the

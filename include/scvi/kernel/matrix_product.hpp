@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 
 namespace scvi::kernel {
@@ -40,7 +41,12 @@ struct ProductWith {
   bool finite = false;  ///< an answer: whether all results are
 };
 
+struct NonzeroTerms;
+
 /// matrix_product() of one matrix with several others, to the same bits: what it takes to read `a` is done once.
-void matrix_products(const MatrixView<const float>& a, std::span<ProductWith> products);
+/// @param nonzeros if not null and this was looked at, where the numbers of `a` are that are not zero, which
+///   sampled_product() asks for, too
+void matrix_products(const MatrixView<const float>& a, std::span<ProductWith> products,
+                     std::shared_ptr<const NonzeroTerms>* nonzeros = nullptr);
 
 }  // namespace scvi::kernel

@@ -17,8 +17,9 @@ struct Factors {
 /// order given by the sizes alone, so the bits do not depend on the number of threads.
 /// @param mask (m, n), the numbers of a row side by side
 /// @param out (m, n), the same
+/// @param nonzeros of the mask, where they are known
 /// @pre the sizes match, and `out` shares no memory with the others
 void sampled_product(const MatrixView<const float>& mask, std::span<const Factors> pairs,
-                     const MatrixView<float>& out);
+                     const MatrixView<float>& out, const NonzeroTerms* nonzeros = nullptr);
 
 }  // namespace scvi::kernel

@@ -25,7 +25,8 @@ struct SparseLinear {
   std::int64_t n_out = 0;
   const T* bias = nullptr;  ///< (n_out), or null for none
   std::span<const CategoryRows<T>> categories = {};
-  /// Where there are many genes, adds up each half of them by itself: two threads then share the weight, not the rows.
+  /// Where there are many genes, adds up each half of them by itself: two threads then share the weight, not the
+  /// rows.
   bool in_halves = false;
 };
 
