@@ -51,9 +51,21 @@ TEST_F(Parallel, CutsIndependentItemsByTheNumberOfThreads) {
   EXPECT_EQ(chunk_of_independent(400, 32), 128);
   EXPECT_EQ(chunk_of_independent(5, 32), 32);
   EXPECT_EQ(chunk_of_independent(0, 32), 32);
+  EXPECT_EQ(chunk_of_independent(4000, 32, 500), 512) << "two for each of four threads";
+  EXPECT_EQ(chunk_of_independent(100, 32, 500), 32);
   settings().n_threads = 1;
   EXPECT_EQ(chunk_of_independent(128, 32), 128);
   EXPECT_EQ(chunk_of_independent(129, 32), 160);
+  EXPECT_EQ(chunk_of_independent(558, 32, 128), 128);
+}
+
+TEST_F(Parallel, CutsEvenlyForTwoThreads) {
+  EXPECT_EQ(even_chunk(128, 29), 32) << "four of them";
+  EXPECT_EQ(even_chunk(128, 1), 1);
+  EXPECT_EQ(even_chunk(128, 100), 64);
+  EXPECT_EQ(even_chunk(128, 200), 128) << "too few to share";
+  EXPECT_EQ(even_chunk(7, 3), 4);
+  EXPECT_EQ(even_chunk(0, 5), 1);
 }
 
 TEST_F(Parallel, HandlesEmptyAndSmallRanges) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <memory>
 
 #include "kernel/layer_testing.hpp"
 
@@ -127,9 +128,28 @@ TEST(SampledProduct, KeepsWhatIsNotFiniteToWhereItIsWanted) {
   EXPECT_EQ(out[masked], 0);
 }
 
+TEST(SampledProduct, TakesWhatAProductFoundInTheMask) {
+  Numbers mask(70 * 100, "mask"), a(70 * 300, "a"), b(100 * 300, "b"), logits(70 * 300), out(70 * 100);
+  set_zeros(mask, 7);
+  const MatrixView<const float> hidden{mask.data(), 70, 100, 100, 1}, weight{b.data(), 100, 300, 300, 1};
+  kernel::ProductWith forward{.b = weight, .out = {logits.data(), 70, 300, 300, 1}};
+  std::shared_ptr<const kernel::NonzeroTerms> nonzeros;
+  kernel::matrix_products(hidden, {&forward, 1}, &nonzeros);
+  ASSERT_NE(nonzeros, nullptr);
+  const kernel::Factors pair{{a.data(), 70, 300, 300, 1}, weight.transposed()};
+  const MatrixView<float> to{out.data(), 70, 100, 100, 1};
+  kernel::sampled_product(hidden, {&pair, 1}, to);
+  const std::vector<float> expected = out.floats();
+  for (std::int64_t i = 0; i < out.size(); ++i) out[i] = 42;
+  kernel::sampled_product(hidden, {&pair, 1}, to, nonzeros.get());
+  EXPECT_EQ(out.floats(), expected);
+}
+
 TEST(SampledProduct, HasTheSameBitsForAnyThreadCount) {
-  const Case what({130, 128, 700, 90}, false, 7);
-  testing::expect_same_bits_for_any_thread_count([&] { return what.product().floats(); });
+  for (const Shape& shape : {Shape{130, 128, 700, 90}, Shape{128, 128, 558, 558}, Shape{33, 70, 300, 0}}) {
+    const Case what(shape, false, 7);
+    testing::expect_same_bits_for_any_thread_count([&] { return what.product().floats(); });
+  }
 }
 
 }  // namespace

@@ -76,14 +76,12 @@ TEST(SparseLinear, EqualsItsTwinInFloat64) {
       const Numbers weight(genes * stride, "weight"), bias(n_out, "bias"), picked(4 * stride, "picked", 3);
       const auto index = some_index(rows, 4);
       const kernel::CategoryRows<float> category{index.data(), picked.data(), stride};
-      Numbers y(rows * n_out);
-      kernel::sparse_linear({.x = x.view(),
-                             .weight = weight.data(),
-                             .weight_stride = stride,
-                             .n_out = n_out,
-                             .bias = bias.data(),
-                             .categories = {&category, 1}},
-                            y.data(), n_out);
+      kernel::SparseLinear<float> layer{.x = x.view(),
+                                        .weight = weight.data(),
+                                        .weight_stride = stride,
+                                        .n_out = n_out,
+                                        .bias = bias.data(),
+                                        .categories = {&category, 1}};
 
       const auto weight64 = weight.doubles(), bias64 = bias.doubles(), picked64 = picked.doubles();
       const kernel::CategoryRows<double> category64{index.data(), picked64.data(), stride};
@@ -95,7 +93,12 @@ TEST(SparseLinear, EqualsItsTwinInFloat64) {
                                             .bias = bias64.data(),
                                             .categories = {&category64, 1}},
                                            expected.data(), n_out);
-      EXPECT_LT(testing::worst_error(y, expected), 4e-5);  // a thousand products may cancel
+      for (const bool in_halves : {false, true}) {
+        layer.in_halves = in_halves;
+        Numbers y(rows * n_out);
+        EXPECT_TRUE(kernel::sparse_linear(layer, y.data(), n_out));
+        EXPECT_LT(testing::worst_error(y, expected), 4e-5) << in_halves;  // a thousand products may cancel
+      }
     }
   });
 }
@@ -113,6 +116,18 @@ TEST(SparseLinear, OverwritesWhatWasInYAndNothingBetweenItsRows) {
   for (std::int64_t r = 0; r < 4; ++r)
     for (std::int64_t j = 5; j < 8; ++j) EXPECT_EQ(once[r * 8 + j], 42);
   for (std::int64_t j = 0; j < 5; ++j) EXPECT_EQ(once[j], 0) << "an empty row without bias";
+}
+
+TEST(SparseLinear, SaysWhetherASumOfHalvesIsFinite) {
+  const SparseRows x(40, 700);
+  for (const std::int64_t gene : {3, 699}) {
+    Numbers weight(700 * 6, "weight"), y(40 * 7);
+    for (std::int64_t i = 0; i < y.size(); ++i) y[i] = 42;
+    weight[gene * 6 + 5] = std::numeric_limits<float>::infinity();
+    EXPECT_FALSE(kernel::sparse_linear(
+        {.x = x.view(), .weight = weight.data(), .weight_stride = 6, .n_out = 6, .in_halves = true}, y.data(), 7));
+    for (std::int64_t r = 0; r < 40; ++r) EXPECT_EQ(y[r * 7 + 6], 42) << "between the rows";
+  }
 }
 
 TEST(SparseLinear, AddsARowOfEveryCategory) {
@@ -207,11 +222,15 @@ TEST(ColumnSums, AreThoseOfFloat64) {
 TEST(SparseLinear, HasTheSameBitsForAnyThreadCount) {
   const SparseRows x(200, 3000);
   const Numbers weight(3000 * 20, "weight"), dy(200 * 20, "dy");
-  testing::expect_same_bits_for_any_thread_count([&] {
-    std::vector<float> y(200 * 20);
-    kernel::sparse_linear({.x = x.view(), .weight = weight.data(), .weight_stride = 20, .n_out = 20}, y.data(), 20);
-    return y;
-  });
+  for (const bool in_halves : {false, true}) {
+    testing::expect_same_bits_for_any_thread_count([&] {
+      std::vector<float> y(200 * 20);
+      kernel::sparse_linear(
+          {.x = x.view(), .weight = weight.data(), .weight_stride = 20, .n_out = 20, .in_halves = in_halves},
+          y.data(), 20);
+      return y;
+    });
+  }
   testing::expect_same_bits_for_any_thread_count([&] {
     Numbers dweight(3000 * 20);
     weight_gradient(x.view(), dy, 20, 20, dweight, 20);
