@@ -176,8 +176,10 @@ void CountMatrix::gather_csr(std::span<const std::int64_t> cells, io::CsrBlock& 
     });
   };
   if (store_) return for_each_stored(cells, copy);
+  constexpr std::int64_t kLeastEntries = 4096;
   const std::int64_t entries_per_cell = out.indptr.back() / std::max<std::int64_t>(1, n);
-  parallel_for(n, cells_per_chunk(entries_per_cell), [&](std::int64_t begin, std::int64_t end) {
+  const std::int64_t least = chunk_count(kLeastEntries, std::max<std::int64_t>(1, entries_per_cell));
+  parallel_for(n, chunk_of_independent(n, least), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) copy(i, *this, cells[i]);
   });
 }

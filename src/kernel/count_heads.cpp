@@ -12,6 +12,7 @@
 #include "gradient_rows.hpp"
 #include "operation.hpp"
 #include "plain_cpu.hpp"
+#include "scvi/core/parallel.hpp"
 #include "scvi/core/profile.hpp"
 #include "scvi/core/settings.hpp"
 #include "scvi/kernel/finite_gradients.hpp"
@@ -99,15 +100,18 @@ at::Tensor run(const at::Tensor& library, HeadsState& state, Logits& logits, con
 /// (cells, n_hidden + 1): the rows of `hidden` and a one behind each, times the weights. Multiplied with gradients it
 /// gives those of weights and biases.
 at::Tensor weighted_inputs(const at::Tensor& hidden, const at::Tensor& weights) {
-  const std::int64_t n = hidden.size(1);
-  at::Tensor result = empty_floats({hidden.size(0), n + 1});
-  const float* from = hidden.data_ptr<float>();
-  const float* const weight = weights.data_ptr<float>();
-  float* to = result.data_ptr<float>();
-  for (std::int64_t row = 0; row < hidden.size(0); ++row, from += n) {
-    for (std::int64_t i = 0; i < n; ++i) *to++ = from[i] * weight[row];
-    *to++ = weight[row];
-  }
+  constexpr std::int64_t kLeastRows = 32;
+  const std::int64_t n_rows = hidden.size(0), n = hidden.size(1);
+  at::Tensor result = empty_floats({n_rows, n + 1});
+  const float *const inputs = hidden.data_ptr<float>(), *const weight = weights.data_ptr<float>();
+  float* const out = result.data_ptr<float>();
+  parallel_for(n_rows, chunk_of_independent(n_rows, kLeastRows), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t row = begin; row < end; ++row) {
+      float* const to = out + row * (n + 1);
+      for (std::int64_t i = 0; i < n; ++i) to[i] = inputs[row * n + i] * weight[row];
+      to[n] = weight[row];
+    }
+  });
   return result;
 }
 
