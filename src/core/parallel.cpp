@@ -234,7 +234,8 @@ void parallel_for(std::int64_t n, std::int64_t chunk, const Body& body) {
 
 std::int64_t chunk_of_independent(std::int64_t n, std::int64_t least, std::int64_t most) {
   const std::int64_t of_a_thread = chunk_count(n, std::max<std::int64_t>(1, effective_threads()));
-  const std::int64_t each = chunk_count(of_a_thread, std::max<std::int64_t>(1, chunk_count(of_a_thread, most)));
+  const std::int64_t each =
+      of_a_thread <= most ? of_a_thread : chunk_count(of_a_thread, chunk_count(of_a_thread, most));
   return least * std::max<std::int64_t>(1, chunk_count(each, least));
 }
 
