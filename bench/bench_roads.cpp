@@ -1,8 +1,8 @@
 // bench_roads [ROUNDS [GENES]] [profile|scaling]: whole training steps and the latent space of the VAE on the fused
 // road and op by op, taking turns in one process: medians and their ratio. Minibatch 128, one layer of 128, zinb. On
 // one thread processor time, the steadier figure on a busy machine; on two wall time, too. `scaling`: only the fused
-// step, on one thread and on two in turns, with the quickest rounds of each beside the medians: what is lost to
-// neighbours on the machine is in these, not in those.
+// step, on one thread and on two in turns, with the quickest rounds of each beside the medians, which hold what other
+// programs on the same cores took.
 
 #include <algorithm>
 #include <chrono>

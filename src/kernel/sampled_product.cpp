@@ -7,6 +7,7 @@
 
 #include "fetcher.hpp"
 #include "float_array.hpp"
+#include "halves.hpp"
 #include "nonzero_terms.hpp"
 #include "rows.hpp"
 #include "scvi/core/parallel.hpp"
@@ -30,11 +31,10 @@ namespace scvi::kernel {
 /// The terms of all products together are added up in two halves, whatever the number of threads; where there are two
 /// products, one each.
 inline Range terms_of_half(std::span<const Factors> pairs, std::int64_t half) {
-  constexpr std::int64_t kWhole = 32;
   std::int64_t n_terms = 0;
   for (const Factors& pair : pairs) n_terms += pair.a.n_columns;
   const bool alike = pairs.size() == 2 && pairs[0].a.n_columns == pairs[1].a.n_columns;
-  const std::int64_t middle = alike ? n_terms / 2 : std::min((n_terms / 2 + kWhole - 1) / kWhole * kWhole, n_terms);
+  const std::int64_t middle = alike ? n_terms / 2 : middle_of(n_terms);
   return half == 0 ? Range{0, middle} : Range{middle, n_terms};
 }
 
@@ -227,23 +227,17 @@ void add_matrix(const float* other, const MatrixView<float>& out) {
 void sampled_product(const MatrixView<const float>& mask, std::span<const Factors> pairs,
                      const MatrixView<float>& out, const NonzeroTerms* nonzeros) {
   if (out.n_rows == 0 || out.n_columns == 0) return;
-  const std::int64_t n_threads = effective_threads();
   std::optional<NonzeroTerms> own;
   if (nonzeros == nullptr) nonzeros = &own.emplace(nonzeros_of(mask));
   const auto run = [&](Range rows, Range halves, const MatrixView<float>& to) {
     HWY_DYNAMIC_DISPATCH(sampled_rows)(*nonzeros, pairs, rows, halves, to);
   };
-  if (n_threads == 1) return run({0, out.n_rows}, {0, 2}, out);
-  // Two threads take a half of the sums each, of which each packs its factors; where there are more, they share the
-  // rows of a half.
+  // One thread needs neither a second matrix nor to read the terms twice.
+  if (effective_threads() == 1) return run({0, out.n_rows}, {0, 2}, out);
   const FloatArray memory = float_array(out.n_rows * out.n_columns);
   const std::array halves{out, MatrixView<float>{memory.get(), out.n_rows, out.n_columns, out.n_columns, 1}};
-  const std::int64_t rows_each = chunk_count(out.n_rows, n_threads / 2);
-  const std::int64_t chunk = kLeastRows * chunk_count(rows_each, kLeastRows);
-  const std::int64_t n_chunks = chunk_count(out.n_rows, chunk);
-  parallel_for(2 * n_chunks, 1, [&](std::int64_t i, std::int64_t) {
-    const std::int64_t half = i / n_chunks, begin = i % n_chunks * chunk;
-    run({begin, std::min(begin + chunk, out.n_rows)}, {half, half + 1}, halves[static_cast<std::size_t>(half)]);
+  for_halves(out.n_rows, kLeastRows, out.n_rows, [&](std::int64_t half, std::int64_t begin, std::int64_t end) {
+    run({begin, end}, {half, half + 1}, halves[static_cast<std::size_t>(half)]);
   });
   add_matrix(memory.get(), out);
 }

@@ -8,9 +8,9 @@
 
 #include "fetcher.hpp"
 #include "float_array.hpp"
+#include "halves.hpp"
 #include "rows.hpp"
 #include "scvi/core/parallel.hpp"
-#include "scvi/core/settings.hpp"
 #include "simd_targets.hpp"
 
 #undef HWY_TARGET_INCLUDE
@@ -236,23 +236,15 @@ constexpr std::int64_t kMostRows = 128;
 constexpr std::int64_t kColumnsPerChunk = 1024;
 constexpr std::int64_t kLeastValues = 4096;
 
-/// Two threads read a half of the weight each, which stays in its cache; where there are more, they share the rows.
 bool sum_of_halves(const SparseLinear<float>& layer, Rows<float> y) {
-  constexpr std::int64_t kWhole = 32;
   const CsrView& x = layer.x;
-  const std::int64_t middle = kWhole * chunk_count(x.n_columns, 2 * kWhole);
+  const std::int64_t middle = middle_of(x.n_columns);
   const FloatArray memory = float_array(x.n_rows * layer.n_out);
   const std::array sums{y, Rows<float>{memory.get(), layer.n_out}};
   const std::array genes{Range{0, middle}, Range{middle, x.n_columns}};
-  const std::int64_t threads_each = std::max<std::int64_t>(1, effective_threads() / 2);
-  const std::int64_t chunk =
-      std::min(kMostRows,
-               kLeastRows * std::max<std::int64_t>(1, chunk_count(chunk_count(x.n_rows, threads_each), kLeastRows)));
-  const std::int64_t n_chunks = chunk_count(x.n_rows, chunk);
-  parallel_for(2 * n_chunks, 1, [&](std::int64_t i, std::int64_t) {
-    const auto half = static_cast<std::size_t>(i / n_chunks);
-    const std::int64_t begin = i % n_chunks * chunk;
-    HWY_DYNAMIC_DISPATCH(linear_rows)(layer, sums[half], {begin, std::min(begin + chunk, x.n_rows)}, genes[half]);
+  for_halves(x.n_rows, kLeastRows, kMostRows, [&](std::int64_t half, std::int64_t begin, std::int64_t end) {
+    const auto h = static_cast<std::size_t>(half);
+    HWY_DYNAMIC_DISPATCH(linear_rows)(layer, sums[h], {begin, end}, genes[h]);
   });
   std::atomic<bool> finite = true;
   parallel_for(x.n_rows, chunk_of_independent(x.n_rows, kMostRows), [&](std::int64_t begin, std::int64_t end) {

@@ -15,7 +15,8 @@ struct AdamBuffer {
   T* first_moment = nullptr;
   T* second_moment = nullptr;
   std::int64_t size = 0;
-  std::int64_t row_length = 0;  ///< numbers of a row where they are matrices, else 0; it says who works on what
+  std::int64_t row_length =
+      0;  ///< numbers of a row where they are matrices, else 0; only threads are shared out by it
 };
 
 /// One step of Adam on all buffers, in place, as one parallel loop over all their elements together:
