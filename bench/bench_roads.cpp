@@ -111,11 +111,13 @@ void compare(std::int64_t n_genes, double density, int rounds, What what) {
   trainer.begin({});
   std::vector<std::int64_t> cells(kMinibatch);
   std::uint64_t step = 0;
+  scvi::MiniBatch batch;  // its memory is used again, as the trainer does
   const auto train = [&] {
     for (std::int64_t i = 0; i < kMinibatch; ++i)
       cells[i] = (static_cast<std::int64_t>(step) * kMinibatch + i) % kCells;
     scvi::RandomNoise noise(1, "bench", {0, step++});
-    trainer.train_on(scvi::make_minibatch(*dataset, cells), noise);
+    batch = scvi::make_minibatch(*dataset, cells, {}, std::move(batch));
+    trainer.train_on(batch, noise);
   };
   if (what == What::scaling) return compare_threads(n_genes, density, rounds, train);
   const auto posterior = scvi::Posterior::of_all_cells(model, dataset);

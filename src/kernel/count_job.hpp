@@ -9,7 +9,9 @@
 #include <hwy/aligned_allocator.h>
 
 #include "count_terms.hpp"
+#include "fetcher.hpp"
 #include "float_array.hpp"
+#include "scvi/core/parallel.hpp"
 #include "scvi/kernel/count_nll.hpp"
 
 namespace scvi::kernel {
@@ -81,34 +83,52 @@ struct CountJob {
   }
 };
 
+/// An array in the memory of RowScratch.
+template <class T>
+class ScratchArray {
+ public:
+  T* get() const { return data_; }
+  T& operator[](std::int64_t i) const { return data_[i]; }
+
+ private:
+  friend struct RowScratch;
+  T* data_ = nullptr;
+};
+
 /// Counts of a row that are above zero and of one kind, with what comes of them; as many as n, with room behind.
 struct NonzeroEntries {
   std::int64_t n = 0;
-  hwy::AlignedFreeUniquePtr<std::int32_t[]> columns;
-  FloatArray counts, mean, by_log_mu, by_dropout, by_log_theta;
-
-  explicit NonzeroEntries(std::int64_t n_genes) {
-    const std::int64_t room = padded(n_genes) + 32;
-    columns = hwy::AllocateAligned<std::int32_t>(static_cast<std::size_t>(room));
-    if (columns == nullptr) throw std::bad_alloc();
-    for (FloatArray* array : {&counts, &mean, &by_log_mu, &by_dropout, &by_log_theta}) *array = float_array(room);
-  }
+  ScratchArray<std::int32_t> columns;
+  ScratchArray<float> counts, mean, by_log_mu, by_dropout, by_log_theta;
 };
 
 /// Whole numbers up to 4, whole numbers from 5 to 8, all others.
 enum NonzeroKind { kSmall, kMedium, kGeneral, kNonzeroKinds };
 
-/// Memory for one row at a time.
+/// Memory for one row at a time: all arrays in one piece.
 struct RowScratch {
-  explicit RowScratch(std::int64_t n_genes)
-      : means(float_array(padded(n_genes))),
-        theta(float_array(padded(n_genes))),
-        inverse(float_array(padded(n_genes))),
-        theta_gradient(float_array(padded(n_genes))),
-        nonzeros{NonzeroEntries(n_genes), NonzeroEntries(n_genes), NonzeroEntries(n_genes)} {}
+  explicit RowScratch(std::int64_t n_genes) {
+    constexpr std::int64_t kArrays = 4 + 6 * kNonzeroKinds;
+    // An odd number of cache lines each, so that equal places of the arrays do not contend for the same ones.
+    const std::int64_t lines = chunk_count(padded(n_genes) + 32, kLine) | 1;
+    const std::int64_t bytes = lines * kLine * static_cast<std::int64_t>(sizeof(float));
+    memory = hwy::AllocateAligned<std::uint8_t>(static_cast<std::size_t>(kArrays * bytes));
+    if (memory == nullptr) throw std::bad_alloc();
+    std::uint8_t* at = memory.get();
+    const auto place = [&](auto& array) {
+      array.data_ = reinterpret_cast<decltype(array.data_)>(at);
+      at += bytes;
+    };
+    for (auto* array : {&means, &theta, &inverse, &theta_gradient}) place(*array);
+    for (NonzeroEntries& of : nonzeros) {
+      place(of.columns);
+      for (auto* array : {&of.counts, &of.mean, &of.by_log_mu, &of.by_dropout, &of.by_log_theta}) place(*array);
+    }
+  }
 
-  FloatArray means;  ///< mu, or a multiple of it
-  FloatArray theta, inverse, theta_gradient;
+  hwy::AlignedFreeUniquePtr<std::uint8_t[]> memory;
+  ScratchArray<float> means;  ///< mu, or a multiple of it
+  ScratchArray<float> theta, inverse, theta_gradient;
   std::array<NonzeroEntries, kNonzeroKinds> nonzeros;
 };
 

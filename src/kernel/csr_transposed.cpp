@@ -15,17 +15,25 @@ constexpr std::int64_t kColumnsTogether = 192;
 
 }  // namespace
 
-CsrTransposed::CsrTransposed(const CsrView& x)
-    : n_rows_(x.n_rows), n_columns_(x.n_columns), indptr_(static_cast<std::size_t>(x.n_columns) + 1) {
+CsrTransposed CsrTransposed::room_for(const CsrView& x) {
   const std::int64_t n_entries = x.n_rows == 0 ? 0 : x.indptr[x.n_rows] - x.indptr[0];
-  indices_ = std::make_unique_for_overwrite<std::int32_t[]>(static_cast<std::size_t>(n_entries));
-  values_ = std::make_unique_for_overwrite<float[]>(static_cast<std::size_t>(n_entries));
+  CsrTransposed room;
+  room.n_rows_ = x.n_rows;
+  room.n_columns_ = x.n_columns;
+  room.indptr_.resize(static_cast<std::size_t>(x.n_columns) + 1);
+  room.indptr_.back() = n_entries;
+  room.indices_ = std::make_unique_for_overwrite<std::int32_t[]>(static_cast<std::size_t>(n_entries));
+  room.values_ = std::make_unique_for_overwrite<float[]>(static_cast<std::size_t>(n_entries));
+  return room;
+}
+
+CsrTransposed::CsrTransposed(const CsrView& x) : CsrTransposed(room_for(x)) {
   parallel_for(n_columns_, chunk_of_independent(n_columns_, kLeastColumns),
                [&](std::int64_t begin, std::int64_t end) { place(x, begin, end); });
-  indptr_.back() = n_entries;
 }
 
 void CsrTransposed::place(const CsrView& x, std::int64_t begin, std::int64_t end) {
+  // Some columns at a time: counted, then written.
   // [row]: its first entry that is not placed, and its first one beyond the columns at hand.
   std::vector<std::int64_t> next(static_cast<std::size_t>(x.n_rows)), stop(next.size());
   std::int64_t n_placed = 0;

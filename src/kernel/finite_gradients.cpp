@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "finite_numbers.hpp"
 
@@ -26,12 +27,23 @@ FiniteGradients::~FiniteGradients() {
   listener = nullptr;
 }
 
+FiniteGradients* FiniteGradients::on_this_thread() {
+  return listener;
+}
+
+FiniteGradients::Listening::Listening(FiniteGradients* heard_by) : before_(std::exchange(listener, heard_by)) {}
+
+FiniteGradients::Listening::~Listening() {
+  listener = before_;
+}
+
 void FiniteGradients::note(const at::Tensor& gradient) {
   if (listener == nullptr || gradient.nbytes() != gradient.storage().nbytes()) return;
-  listener->notes_.push_back(
-      {c10::weak_intrusive_ptr<c10::StorageImpl>(
-           c10::intrusive_ptr<c10::StorageImpl>::reclaim_copy(gradient.storage().unsafeGetStorageImpl())),
-       version_of(gradient)});
+  Note note{c10::weak_intrusive_ptr<c10::StorageImpl>(
+                c10::intrusive_ptr<c10::StorageImpl>::reclaim_copy(gradient.storage().unsafeGetStorageImpl())),
+            version_of(gradient)};
+  const std::lock_guard lock(listener->mutex_);
+  listener->notes_.push_back(std::move(note));
 }
 
 bool FiniteGradients::all_finite(const at::Tensor& gradient) const {

@@ -156,12 +156,24 @@ struct FullyConnectedSaved {
   const float* y = nullptr;
   c10::Storage y_memory;
 
+  void make_ready() const {
+    if (state.rows) state.rows->transposed();
+  }
+
   template <class Wanted>
   variable_list gradients(const variable_list& grads, const Wanted& wanted) {
+    variable_list result = passed_gradients(grads, wanted);
+    add_late_gradients(wanted, result);
+    return result;
+  }
+
+  /// Those of x and batch norm.
+  template <class Wanted>
+  variable_list passed_gradients(const variable_list& grads, const Wanted& wanted) {
     const at::Tensor dy = grads[0].contiguous();
     weight.get(), gamma.get();
     variable_list result(5);
-    at::Tensor dh = empty_floats(h.sizes());
+    dh = empty_floats(h.sizes());
     const bool normalizes = state.layer.batch_norm.has_value();
     if (normalizes) {
       result[3] = empty_floats(mean.sizes());
@@ -171,16 +183,28 @@ struct FullyConnectedSaved {
                                dy.data_ptr<float>(), dh.data_ptr<float>(),
                                normalizes ? result[3].data_ptr<float>() : nullptr,
                                normalizes ? result[4].data_ptr<float>() : nullptr);
-    if (wanted(0) && !state.rows) result[0] = passed_gradient(dh);
+    if (wanted(0) && !state.rows) result[0] = passed_gradient();
+    return result;
+  }
+
+  /// Those of weight and bias, for which nobody waits.
+  template <class Wanted>
+  void add_late_gradients(const Wanted& wanted, variable_list& result) {
     if (wanted(1)) result[1] = weight_gradient(state, x.get(), dh);
     if (wanted(2)) {
       result[2] = empty_floats(state.layer.bias.sizes());
       column_sums(dh.data_ptr<float>(), dh.size(0), dh.size(1), dh.size(1), result[2].data_ptr<float>());
     }
-    return result;
+    dh.reset();
   }
 
-  at::Tensor passed_gradient(const at::Tensor& dh) const {
+  NormStatistics<float> statistics() const {
+    if (!mean.defined()) return {nullptr, nullptr};
+    return {mean.data_ptr<float>(), inverse_std.data_ptr<float>()};
+  }
+
+ private:
+  at::Tensor passed_gradient() const {
     const ProfileSection section("layer: gradient passed on");
     const at::Tensor& input = x.get();
     at::Tensor result = empty_floats(input.sizes());
@@ -193,10 +217,7 @@ struct FullyConnectedSaved {
     return result;
   }
 
-  NormStatistics<float> statistics() const {
-    if (!mean.defined()) return {nullptr, nullptr};
-    return {mean.data_ptr<float>(), inverse_std.data_ptr<float>()};
-  }
+  at::Tensor dh;  ///< from passed_gradients() to add_late_gradients()
 };
 
 void check_categories(const FullyConnected& layer) {
@@ -232,6 +253,25 @@ bool can_fuse(const LayerInput& x, const FullyConnected& layer) {
       if (!is_plain_cpu_float(tensor)) return false;
   }
   return is_read_sparse(x) || (x.dense().dim() == 2 && is_plain_cpu_float(x.dense()));
+}
+
+void make_ready(const LayerInput& x) {
+  if (!is_read_sparse(x)) x.dense();
+}
+
+std::vector<std::function<void()>> chores_of_backward(const LayerInput& x) {
+  if (!is_read_sparse(x) || !at::GradMode::is_enabled()) return {};
+  const SparseRows& rows = *x.sparse();
+  if (*rows.by_columns) return {};
+  *rows.by_columns = CsrTransposed::room_for(rows.view);
+  constexpr std::int64_t kPieces = 4;
+  std::vector<std::function<void()>> chores;
+  for (std::int64_t i = 0; i < kPieces; ++i) {
+    chores.emplace_back([&into = **rows.by_columns, view = rows.view, i] {
+      into.place(view, view.n_columns * i / kPieces, view.n_columns * (i + 1) / kPieces);
+    });
+  }
+  return chores;
 }
 
 at::Tensor fully_connected(const LayerInput& x, const FullyConnected& layer) {

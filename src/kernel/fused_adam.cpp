@@ -6,6 +6,7 @@
 
 #include "fetcher.hpp"
 #include "scvi/core/parallel.hpp"
+#include "scvi/core/settings.hpp"
 #include "simd_targets.hpp"
 
 #undef HWY_TARGET_INCLUDE
@@ -112,13 +113,16 @@ class Row {
   std::vector<std::int64_t> ends_;  ///< [b]: lines of the buffers up to and with b
 };
 
-/// The buffers in the order that suits the caches: gradients of a layer that reads genes are made genes first by one
-/// thread, genes last by another; those of heads that write genes, head by head (product_with_zeros.cpp).
+/// The buffers in the order that suits the caches: gradients of heads that write genes are made head by head
+/// (product_with_zeros.cpp); those of layers that read genes, on two threads encoder by encoder (branches.hpp), on
+/// more the first genes by some threads and the last by others.
 std::vector<Row> rows_of(std::span<const AdamBuffer<float>> buffers) {
   std::vector<Row> rows(1);
   for (const auto& buffer : buffers) {
     if (buffer.row_length * buffer.row_length > buffer.size) {
       rows.front().add(buffer);
+    } else if (effective_threads() == 2 && rows.size() > 1) {
+      rows.back().add(buffer);
     } else {
       rows.emplace_back().add(buffer);
     }

@@ -5,6 +5,7 @@
 #include <torch/csrc/autograd/functions/utils.h>
 #include <torch/csrc/autograd/variable.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <stdexcept>
@@ -57,10 +58,25 @@ inline void add_gradient(const at::Tensor& parameter, const at::Tensor& gradient
   }
 }
 
+/// A backward step of ours, which others may run in the engine's place.
+class OperationStep : public torch::autograd::Node {
+ public:
+  variable_list apply(variable_list&& grads) override = 0;
+  /// The same, but for gradients that no other step waits for. @return whether there are some left
+  virtual bool apply_first(variable_list&& grads, variable_list& passed) {
+    passed = apply(std::move(grads));
+    return false;
+  }
+  /// What apply_first() left.
+  virtual void apply_rest() {}
+  /// Makes what steps share, before several threads run them.
+  virtual void make_ready() {}
+};
+
 /// The backward step of an operation.
 /// @tparam Saved what it needs; given up after the pass
 template <class Saved>
-class BackwardStep : public torch::autograd::Node {
+class BackwardStep : public OperationStep {
  public:
   std::string name() const override { return Saved::kName; }
 
@@ -74,25 +90,62 @@ class BackwardStep : public torch::autograd::Node {
   /// Saved::gradients(grads, wanted): a gradient for each input, undefined where wanted(i) does not hold.
   variable_list apply(variable_list&& grads) override {
     at::NoGradGuard no_grad;
-    if (saved == nullptr) {
-      throw std::logic_error(name() + ": the backward pass ran already, and what it needs is gone");
-    }
-    bool any = false;
-    for (const at::Tensor& grad : grads) any = any || grad.defined();
-    if (!any) return variable_list(num_outputs());
-    variable_list result = saved->gradients(
-        grads, [this](std::size_t input) { return parameters_[input].defined() || should_compute_output(input); });
-    for (std::size_t i = 0; i < parameters_.size(); ++i) {
-      if (parameters_[i].defined()) add_gradient(parameters_[i], std::exchange(result[i], {}));
-    }
+    if (!has_work(grads)) return variable_list(num_outputs());
+    variable_list result = saved->gradients(grads, wanted());
+    give_to_parameters(result);
     return result;
+  }
+
+  bool apply_first(variable_list&& grads, variable_list& passed) override {
+    if constexpr (requires { saved->add_late_gradients(wanted(), passed); }) {
+      at::NoGradGuard no_grad;
+      const bool any = has_work(grads);
+      passed = any ? saved->passed_gradients(grads, wanted()) : variable_list(num_outputs());
+      give_to_parameters(passed);
+      return any;
+    } else {
+      return OperationStep::apply_first(std::move(grads), passed);
+    }
+  }
+
+  void apply_rest() override {
+    if constexpr (requires(variable_list result) { saved->add_late_gradients(wanted(), result); }) {
+      at::NoGradGuard no_grad;
+      variable_list result(num_outputs());
+      saved->add_late_gradients(wanted(), result);
+      give_to_parameters(result);
+    }
   }
 
   void release_variables() override { saved.reset(); }
 
+  void make_ready() override {
+    if constexpr (requires { saved->make_ready(); }) {
+      if (saved != nullptr) saved->make_ready();
+    }
+  }
+
   std::unique_ptr<Saved> saved;
 
  private:
+  /// @throws std::logic_error if the pass ran already
+  bool has_work(const variable_list& grads) const {
+    if (saved == nullptr) {
+      throw std::logic_error(name() + ": the backward pass ran already, and what it needs is gone");
+    }
+    return std::any_of(grads.begin(), grads.end(), [](const at::Tensor& grad) { return grad.defined(); });
+  }
+
+  auto wanted() const {
+    return [this](std::size_t input) { return parameters_[input].defined() || should_compute_output(input); };
+  }
+
+  void give_to_parameters(variable_list& gradients) const {
+    for (std::size_t i = 0; i < parameters_.size(); ++i) {
+      if (parameters_[i].defined()) add_gradient(parameters_[i], std::exchange(gradients[i], {}));
+    }
+  }
+
   variable_list parameters_;  ///< the inputs that are
 };
 

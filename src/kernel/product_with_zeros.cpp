@@ -170,7 +170,7 @@ void run_all(const NonzeroTerms& a, std::span<ProductWith> products) {
 }  // namespace
 
 NonzeroTerms nonzeros_of(const MatrixView<const float>& a) {
-  constexpr std::int64_t kLeastRows = 32;
+  constexpr std::int64_t kLeastRows = 8;
   NonzeroTerms found(a);
   std::atomic<std::int64_t> n = 0;
   parallel_for(a.n_rows, chunk_of_independent(a.n_rows, kLeastRows), [&](std::int64_t begin, std::int64_t end) {

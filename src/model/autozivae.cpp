@@ -209,12 +209,12 @@ at::Tensor AutoZIVAE::likelihood_dropout(const at::Tensor& px_dropout, const at:
 Elbo AutoZIVAE::forward(const MiniBatch& batch, Noise& noise) {
   const kernel::LayerInput counts = layer_input(batch.counts);
   const kernel::LayerInput x = encoder_input(counts);
-  const auto z = z_encoder().draw(x, {}, {}, noise);
-  const auto l = l_encoder().draw(x, {}, {batch.local_l_mean, batch.local_l_var}, noise);
+  const std::vector<at::Tensor> categories = {batch.batch_index};
+  const auto [z, l, hidden] = draw_latents(x, batch, noise, {.decoder_categories = categories});
   DecoderSCVI::Counts how = count_distribution(batch.batch_index, batch.labels);
   const at::Tensor bernoulli = beta_sample("", 1, noise);
   how.map_dropout = [&](const at::Tensor& logits) { return likelihood_dropout(logits, bernoulli, batch); };
-  const at::Tensor nll = decoder().nll(z.latent, l.latent, {batch.batch_index}, counts, how, noise);
+  const at::Tensor nll = decoder().nll_from(hidden, l.latent, categories, counts, how, noise);
   return {.reconstruction = kernel::sum_of_losses(nll, l.kl),
           .kl_local = z.kl,
           .kl_global = compute_global_kl_divergence()};

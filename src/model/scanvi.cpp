@@ -142,8 +142,8 @@ Elbo SCANVI::forward(const MiniBatch& batch, Noise& noise) {
   const kernel::LayerInput x = encoder_input(counts);
   const LabelHypotheses hypotheses(batch.labels, batch.size(), options().n_labels, y_prior_);
   const at::Tensor& labels = hypotheses.labels();
-  const auto qz1 = z_encoder().draw(x, {}, {}, noise, /*with_log_density=*/true);
-  const auto l = l_encoder().draw(x, {}, {batch.local_l_mean, batch.local_l_var}, noise);
+  const LatentDraws draws = draw_latents(x, batch, noise, {.with_log_density_of_z = true});
+  const Encoder::Draw &qz1 = draws.z, &l = draws.l;
   const at::Tensor z1 = hypotheses.rows(qz1.latent);
   const auto z2 = encoder_z2_z1_->draw(z1, {labels}, {}, noise);
   const at::Tensor log_p_z1 = decoder_z1_z2_->log_density(z1, z2.latent, {labels}, noise);

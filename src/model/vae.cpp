@@ -7,7 +7,9 @@
 #include "scvi/core/error.hpp"
 #include "scvi/distribution/count.hpp"
 #include "scvi/distribution/divergence.hpp"
+#include "scvi/kernel/branches.hpp"
 #include "scvi/kernel/count_heads.hpp"
+#include "scvi/kernel/fully_connected.hpp"
 #include "scvi/kernel/mean_loss.hpp"
 #include "scvi/kernel/threads.hpp"
 
@@ -278,13 +280,37 @@ DecoderSCVI::Counts VAE::count_distribution(const at::Tensor& batch_index, const
   return counts;
 }
 
+VAE::LatentDraws VAE::draw_latents(const kernel::LayerInput& x, const MiniBatch& batch, Noise& noise,
+                                   const DrawOptions& options) {
+  LatentDraws draws;
+  const auto of_z = [&]() -> std::vector<at::Tensor*> {
+    auto& [latent, kl, log_density] = draws.z =
+        z_encoder_->draw(x, options.z_encoder_categories, {}, noise, options.with_log_density_of_z);
+    if (!options.decoder_categories) return {&latent, &kl, &log_density};
+    draws.hidden = decoder_->hidden(std::exchange(latent, {}), *options.decoder_categories, noise);
+    return {&draws.hidden, &kl, &log_density};
+  };
+  const auto of_l = [&]() -> std::vector<at::Tensor*> {
+    draws.l = l_encoder_->draw(x, {}, {batch.local_l_mean, batch.local_l_var}, noise);
+    return {&draws.l.latent, &draws.l.kl};
+  };
+  if (batch.batch_index.is_cpu()) {
+    kernel::make_ready(x);
+    kernel::run_branches(of_z, of_l, kernel::chores_of_backward(x));
+  } else {
+    of_z();
+    of_l();
+  }
+  return draws;
+}
+
 Elbo VAE::forward(const MiniBatch& batch, Noise& noise) {
   const kernel::LayerInput counts = layer_input(batch.counts);
   const kernel::LayerInput x = encoder_input(counts);
-  const auto z = z_encoder_->draw(x, {}, {}, noise);
-  const auto l = l_encoder_->draw(x, {}, {batch.local_l_mean, batch.local_l_var}, noise);
-  const at::Tensor nll = decoder_->nll(z.latent, l.latent, {batch.batch_index}, counts,
-                                       count_distribution(batch.batch_index, batch.labels), noise);
+  const std::vector<at::Tensor> categories = {batch.batch_index};
+  const auto [z, l, hidden] = draw_latents(x, batch, noise, {.decoder_categories = categories});
+  const at::Tensor nll = decoder_->nll_from(hidden, l.latent, categories, counts,
+                                            count_distribution(batch.batch_index, batch.labels), noise);
   return {.reconstruction = kernel::sum_of_losses(nll, l.kl), .kl_local = z.kl};
 }
 

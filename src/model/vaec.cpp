@@ -61,16 +61,23 @@ Elbo VAEC::forward(const MiniBatch& batch, Noise& noise) {
   const kernel::LayerInput x_of_rows = hypotheses.rows(x);
 
   at::Tensor library, kl_l;
+  Encoder::Draw z;
   if (reference_0_6_3_) {
     const auto ql = l_encoder().forward(log1p(counts), {}, noise, /*draw_sample=*/false);
     kl_l = kl_normal(ql.q_m, ql.q_v, batch.local_l_mean, batch.local_l_var).sum(1);
     library = l_encoder().forward(x_of_rows, {}, noise).latent;
+    z = z_encoder().draw(x_of_rows, {labels}, {}, noise);
+  } else if (hypotheses.all_known()) {
+    LatentDraws draws = draw_latents(x, batch, noise, {.z_encoder_categories = {labels}});
+    kl_l = draws.l.kl;
+    library = draws.l.latent;
+    z = std::move(draws.z);
   } else {
     const auto l = l_encoder().draw(x, {}, {batch.local_l_mean, batch.local_l_var}, noise);
     kl_l = l.kl;
     library = hypotheses.rows(l.latent);
+    z = z_encoder().draw(x_of_rows, {labels}, {}, noise);
   }
-  const auto z = z_encoder().draw(x_of_rows, {labels}, {}, noise);
   const at::Tensor nll = decoder().nll(z.latent, library, {batch_index, labels}, hypotheses.rows(counts),
                                        count_distribution(batch_index, labels), noise);
   if (hypotheses.all_known()) return {.reconstruction = nll, .kl_local = z.kl + kl_l};

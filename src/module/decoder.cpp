@@ -44,6 +44,12 @@ bool wants_own_r(const CountDecoder::Counts& counts) {
 
 }  // namespace
 
+at::Tensor CountDecoder::nll(const at::Tensor& z, const at::Tensor& library,
+                             const std::vector<at::Tensor>& categories, const kernel::LayerInput& x,
+                             const Counts& counts, Noise& noise) {
+  return nll_from(hidden(z, categories, noise), library, categories, x, counts, noise);
+}
+
 DecoderSCVI::DecoderSCVI(const DecoderOptions& options, Initializer& initializer) {
   const auto head = [&] {
     return std::make_shared<LinearLayer>(options.n_hidden, options.n_output, true, initializer,
@@ -78,11 +84,14 @@ DecoderSCVI::Output DecoderSCVI::forward(const at::Tensor& z, const at::Tensor& 
   return output;
 }
 
-at::Tensor DecoderSCVI::nll(const at::Tensor& z, const at::Tensor& library, const std::vector<at::Tensor>& categories,
-                            const kernel::LayerInput& x, const Counts& counts, Noise& noise) {
+at::Tensor DecoderSCVI::hidden(const at::Tensor& z, const std::vector<at::Tensor>& categories, Noise& noise) {
+  return px_decoder_->forward(z, categories, noise);
+}
+
+at::Tensor DecoderSCVI::nll_from(const at::Tensor& px, const at::Tensor& library, const std::vector<at::Tensor>&,
+                                 const kernel::LayerInput& x, const Counts& counts, Noise&) {
   const bool has_dropout = counts.likelihood == CountLikelihood::zinb;
   const bool has_own_r = wants_own_r(counts);
-  const at::Tensor px = px_decoder_->forward(z, categories, noise);
   kernel::CountHeads heads{.likelihood = counts.likelihood,
                            .scale_weight = px_scale_decoder_->weight,
                            .scale_bias = px_scale_decoder_->bias,
@@ -145,9 +154,13 @@ CountDecoder::Output LinearDecoderSCVI::forward(const at::Tensor& z, const at::T
   return output;
 }
 
-at::Tensor LinearDecoderSCVI::nll(const at::Tensor& z, const at::Tensor& library,
-                                  const std::vector<at::Tensor>& categories, const kernel::LayerInput& x,
-                                  const Counts& counts, Noise& noise) {
+at::Tensor LinearDecoderSCVI::hidden(const at::Tensor& z, const std::vector<at::Tensor>&, Noise&) {
+  return z;
+}
+
+at::Tensor LinearDecoderSCVI::nll_from(const at::Tensor& z, const at::Tensor& library,
+                                       const std::vector<at::Tensor>& categories, const kernel::LayerInput& x,
+                                       const Counts& counts, Noise& noise) {
   const bool has_dropout = counts.likelihood == CountLikelihood::zinb;
   const at::Tensor dropout = dropout_logits(z, categories, has_dropout, noise);
   return nll_of({.likelihood = counts.likelihood,

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "scvi/core/random.hpp"
@@ -46,6 +47,15 @@ TEST(CsrTransposed, HoldsEveryEntryAtItsPlaceInTheOrderOfItsRows) {
       }
     }
     settings().n_threads = 0;
+    const CsrView x{n_rows, n_columns, indptr.data(), indices.data(), values.data()};
+    const CsrTransposed whole(x);
+    CsrTransposed pieces = CsrTransposed::room_for(x);
+    for (const int i : {2, 0, 1}) pieces.place(x, n_columns * i / 3, n_columns * (i + 1) / 3);
+    const CsrView one = whole.view(), other = pieces.view();
+    const std::int64_t n = one.indptr[n_columns];
+    EXPECT_TRUE(std::equal(one.indptr, one.indptr + n_columns + 1, other.indptr));
+    EXPECT_TRUE(std::equal(one.indices, one.indices + n, other.indices));
+    EXPECT_TRUE(std::equal(one.values, one.values + n, other.values));
   }
 }
 

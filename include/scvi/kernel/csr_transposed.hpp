@@ -13,11 +13,14 @@ namespace scvi::kernel {
 class CsrTransposed {
  public:
   explicit CsrTransposed(const CsrView& x);
+  /// Room for the entries of x, which place() brings in.
+  static CsrTransposed room_for(const CsrView& x);
+  /// Brings in the entries of columns [begin, end), which other threads may do for other columns at the same time.
+  void place(const CsrView& x, std::int64_t begin, std::int64_t end);
   CsrView view() const;
 
  private:
-  /// The entries of columns [begin, end), some columns at a time: counted, then written.
-  void place(const CsrView& x, std::int64_t begin, std::int64_t end);
+  CsrTransposed() = default;
 
   std::int64_t n_rows_ = 0;
   std::int64_t n_columns_ = 0;

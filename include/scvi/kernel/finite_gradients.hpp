@@ -4,18 +4,35 @@
 #include <c10/util/intrusive_ptr.h>
 
 #include <cstdint>
+#include <mutex>
 #include <vector>
 
 namespace scvi::kernel {
 
 /// Knows which gradients are finite without reading all of them again: operations of the fused road look at the large
-/// ones while they make them and tell the one that lives on their thread. One at a time on a thread.
+/// ones while they make them and tell the one that listens on their thread: the thread where it was made, or where it
+/// is Listening. One at a time on a thread.
 class FiniteGradients {
  public:
   FiniteGradients();
   ~FiniteGradients();
   FiniteGradients(const FiniteGradients&) = delete;
   FiniteGradients& operator=(const FiniteGradients&) = delete;
+
+  /// The one that listens on this thread, or nullptr.
+  static FiniteGradients* on_this_thread();
+
+  /// Lets it hear of this thread, too, or nullptr for none.
+  class Listening {
+   public:
+    explicit Listening(FiniteGradients* listener);
+    ~Listening();
+    Listening(const Listening&) = delete;
+    Listening& operator=(const Listening&) = delete;
+
+   private:
+    FiniteGradients* before_;
+  };
 
   /// Says that all numbers of a new tensor are finite; of no effect where nobody wants to know, or where the tensor
   /// is only a part of its memory.
@@ -30,6 +47,7 @@ class FiniteGradients {
     std::int64_t version;
   };
 
+  std::mutex mutex_;
   std::vector<Note> notes_;
 };
 

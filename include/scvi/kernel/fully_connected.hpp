@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -45,6 +46,13 @@ bool can_fuse(const LayerInput& x, const FullyConnected& layer);
 /// (rows, out), differentiable in x, weight, bias and batch norm's weight and bias. @pre can_fuse(x, layer)
 /// @throws InputError for a category index out of range
 at::Tensor fully_connected(const LayerInput& x, const FullyConnected& layer);
+
+/// Makes the form in which layers will read x, so that several threads may give it to layers at the same time.
+void make_ready(const LayerInput& x);
+
+/// What the backward pass of such layers will ask for, in pieces that several threads may do while others read x.
+/// Whoever asks for them must see that all are done. Empty where nothing will be differentiated.
+std::vector<std::function<void()>> chores_of_backward(const LayerInput& x);
 
 /// A tensor (out, in) of zeros, or of the values of `like`, in input-major memory.
 at::Tensor input_major(const at::Tensor& like);

@@ -78,6 +78,23 @@ class VAE : public Model {
   };
   VAE(const VaeOptions& options, std::uint64_t seed, Variant variant);
 
+  /// A draw of both latent variables.
+  struct LatentDraws {
+    Encoder::Draw z;
+    Encoder::Draw l;    ///< the library size, as its logarithm
+    at::Tensor hidden;  ///< CountDecoder::hidden() of z, if asked for
+  };
+  /// What to draw them with.
+  struct DrawOptions {
+    std::vector<at::Tensor> z_encoder_categories = {};
+    bool with_log_density_of_z = false;
+    /// Of hidden(), which then takes z.latent's place; none: not asked for.
+    std::optional<std::vector<at::Tensor>> decoder_categories = {};
+  };
+
+  /// Draws them, and their costs. @param x encoder_input()
+  LatentDraws draw_latents(const kernel::LayerInput& x, const MiniBatch& batch, Noise& noise,
+                           const DrawOptions& options);
   /// What the encoders read of the counts.
   kernel::LayerInput encoder_input(const kernel::LayerInput& counts) const;
   /// Of cells with these batches and labels.

@@ -55,8 +55,14 @@ class CountDecoder : public torch::nn::Module {
                          const Heads& heads, Noise& noise) = 0;
   /// (cells) -log p(counts) of the distribution that forward() describes, in nats.
   /// @param x (cells, genes) the counts
-  virtual at::Tensor nll(const at::Tensor& z, const at::Tensor& library, const std::vector<at::Tensor>& categories,
-                         const kernel::LayerInput& x, const Counts& counts, Noise& noise) = 0;
+  at::Tensor nll(const at::Tensor& z, const at::Tensor& library, const std::vector<at::Tensor>& categories,
+                 const kernel::LayerInput& x, const Counts& counts, Noise& noise);
+  /// (cells, units) what the heads of nll() read; z itself where there is no layer before them.
+  virtual at::Tensor hidden(const at::Tensor& z, const std::vector<at::Tensor>& categories, Noise& noise) = 0;
+  /// nll() from hidden() on.
+  virtual at::Tensor nll_from(const at::Tensor& hidden, const at::Tensor& library,
+                              const std::vector<at::Tensor>& categories, const kernel::LayerInput& x,
+                              const Counts& counts, Noise& noise) = 0;
 };
 
 /// The decoder of VAE: fully-connected layers, and a linear head for each parameter.
@@ -66,8 +72,9 @@ class DecoderSCVI : public CountDecoder {
 
   Output forward(const at::Tensor& z, const at::Tensor& library, const std::vector<at::Tensor>& categories,
                  const Heads& heads, Noise& noise) override;
-  at::Tensor nll(const at::Tensor& z, const at::Tensor& library, const std::vector<at::Tensor>& categories,
-                 const kernel::LayerInput& x, const Counts& counts, Noise& noise) override;
+  at::Tensor hidden(const at::Tensor& z, const std::vector<at::Tensor>& categories, Noise& noise) override;
+  at::Tensor nll_from(const at::Tensor& hidden, const at::Tensor& library, const std::vector<at::Tensor>& categories,
+                      const kernel::LayerInput& x, const Counts& counts, Noise& noise) override;
 
  private:
   std::shared_ptr<FCLayers> px_decoder_;
@@ -93,8 +100,9 @@ class LinearDecoderSCVI : public CountDecoder {
 
   Output forward(const at::Tensor& z, const at::Tensor& library, const std::vector<at::Tensor>& categories,
                  const Heads& heads, Noise& noise) override;
-  at::Tensor nll(const at::Tensor& z, const at::Tensor& library, const std::vector<at::Tensor>& categories,
-                 const kernel::LayerInput& x, const Counts& counts, Noise& noise) override;
+  at::Tensor hidden(const at::Tensor& z, const std::vector<at::Tensor>& categories, Noise& noise) override;
+  at::Tensor nll_from(const at::Tensor& hidden, const at::Tensor& library, const std::vector<at::Tensor>& categories,
+                      const kernel::LayerInput& x, const Counts& counts, Noise& noise) override;
   /// (genes, n_input) what a step along a latent variable adds to a gene's logit, batch norm's running scale
   /// included.
   at::Tensor loadings() const;
