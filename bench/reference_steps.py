@@ -55,9 +55,14 @@ def parse_arguments():
     return arguments
 
 
-def has_avx512():
+def processor(field):
+    """The words of a line of /proc/cpuinfo, of the first core."""
     with open("/proc/cpuinfo") as file:
-        flags = next((set(line.split()) for line in file if line.startswith("flags")), set())
+        return next((set(line.split()) for line in file if line.startswith(field)), set())
+
+
+def has_avx512():
+    flags = processor("flags")
     return {"avx512f", "avx512bw", "avx512dq", "avx512vl"} <= flags
 
 
@@ -67,8 +72,9 @@ def environment(threads, settings):
     for name in ("MKL_DEBUG_CPU_TYPE", "ATEN_CPU_CAPABILITY", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"):
         variables.pop(name, None)
     if settings == "tuned":
-        variables.update(MKL_DEBUG_CPU_TYPE="5", MALLOC_TRIM_THRESHOLD_="1073741824",
-                         MALLOC_MMAP_THRESHOLD_="1073741824")
+        variables.update(MALLOC_TRIM_THRESHOLD_="1073741824", MALLOC_MMAP_THRESHOLD_="1073741824")
+        if "AuthenticAMD" in processor("vendor_id"):
+            variables["MKL_DEBUG_CPU_TYPE"] = "5"
         if has_avx512():
             variables["ATEN_CPU_CAPABILITY"] = "avx512"
     return variables
