@@ -488,7 +488,8 @@ bool read_arguments(const Arguments& given, TrainCommand& command, bool needs_ou
   app.add_option("--checkpoint-seconds", command.train.checkpoint_seconds, "time between two checkpoints")
       ->check(number(0))
       ->capture_default_str();
-  app.add_flag("--profile", command.profile, "print where the time of the training went, when it is done");
+  app.add_flag("--profile", command.profile,
+               "print where the time of the training went, when it is done (what two threads did at once, twice)");
   app.add_flag("--resume", command.resume,
                "go on with the interrupted run in the output folder; options not given are as they were");
   add_force_option(app, command.force);

@@ -8,7 +8,7 @@ namespace scvi {
 
 /// Where the time of a run goes. Off unless asked for; then every ProfileSection adds up, by name, how often it was
 /// entered and how long it took, on the clock and as processor time of its thread.
-/// Sections may lie within each other; each then counts for itself.
+/// Sections may lie within each other, or run on two threads at the same time; each then counts for itself.
 void set_profiling(bool on);
 bool is_profiling();
 
