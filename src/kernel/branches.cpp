@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <array>
 #include <iterator>
+#include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "operation.hpp"
@@ -202,18 +204,17 @@ void run_branches(const Branch& first, const Branch& second, std::span<const std
   std::array<std::vector<at::Tensor*>, 2> outputs;
   const at::ThreadLocalState state;
   // Each thread begins with a half of the list: a branch and half of the chores.
-  std::vector<std::function<void()>> pieces;
-  const auto add = [&](const Branch& branch, std::vector<at::Tensor*>& into) {
-    pieces.emplace_back([&] {
+  const auto piece = [&state](const Branch& branch, std::vector<at::Tensor*>& into) {
+    return [&state, &branch, &into] {
       const at::ThreadLocalStateGuard as_caller(state);
       into = differentiable(branch());
-    });
+    };
   };
-  const std::size_t middle = chores.size() / 2;
-  add(first, outputs[0]);
-  pieces.insert(pieces.end(), chores.begin(), chores.begin() + static_cast<std::ptrdiff_t>(middle));
-  add(second, outputs[1]);
-  pieces.insert(pieces.end(), chores.begin() + static_cast<std::ptrdiff_t>(middle), chores.end());
+  const auto middle = chores.begin() + std::ssize(chores) / 2;
+  std::vector<std::function<void()>> pieces = {piece(first, outputs[0])};
+  pieces.insert(pieces.end(), chores.begin(), middle);
+  pieces.emplace_back(piece(second, outputs[1]));
+  pieces.insert(pieces.end(), middle, chores.end());
   parallel_for(std::ssize(pieces), 1, [&](std::int64_t i, std::int64_t) { pieces[static_cast<std::size_t>(i)](); });
   std::array chains{Chain::behind(outputs[0]), Chain::behind(outputs[1])};
   if (chains[0].empty() || chains[1].empty()) return;

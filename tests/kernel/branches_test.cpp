@@ -59,6 +59,25 @@ LayerInput counts(double density) {
   return {sparse_rows(dense), [dense] { return dense; }};
 }
 
+/// Draws of two encoders, one in each branch.
+struct TwoDraws {
+  explicit TwoDraws(const LayerInput& x) {
+    at::Tensor undefined;
+    run_branches(
+        [&] {
+          of_a = a.draw(x).z;
+          return std::vector{&of_a, &undefined};
+        },
+        [&] {
+          of_b = b.draw(x).z;
+          return std::vector{&of_b};
+        });
+  }
+
+  Encoder a{1}, b{2};
+  at::Tensor of_a, of_b;
+};
+
 /// The losses of the cells, and the gradients of all parameters.
 using Results = std::vector<at::Tensor>;
 
@@ -165,44 +184,30 @@ TEST_F(Branches, MayHoldOtherOperationsAndUseADrawTwice) {
 TEST_F(Branches, KnowNoGradientsWhereNoneAreWanted) {
   settings().n_threads = 2;
   const LayerInput x = counts(0.1);
-  const Encoder a(1), b(2);
-  at::Tensor of_a, of_b, undefined;
   at::NoGradGuard no_grad;
   EXPECT_TRUE(chores_of_backward(x).empty());
-  run_branches(
-      [&] {
-        return of_a = a.draw(x).z, std::vector{&of_a, &undefined};
-      },
-      [&] { return of_b = b.draw(x).z, std::vector{&of_b}; });
-  EXPECT_FALSE(of_a.requires_grad());
-  EXPECT_FALSE(of_b.requires_grad());
-  EXPECT_TRUE(at::equal(of_b, b.draw(x).z));
+  const TwoDraws draws(x);
+  EXPECT_FALSE(draws.of_a.requires_grad());
+  EXPECT_FALSE(draws.of_b.requires_grad());
+  EXPECT_TRUE(at::equal(draws.of_b, draws.b.draw(x).z));
 }
 
 TEST_F(Branches, LeaveABranchAloneWhoseResultsNobodyUses) {
   settings().n_threads = 2;
-  const LayerInput x = counts(0.1);
-  const Encoder a(1), b(2);
-  at::Tensor of_a, of_b;
-  run_branches([&] { return of_a = a.draw(x).z, std::vector{&of_a}; },
-               [&] { return of_b = b.draw(x).z, std::vector{&of_b}; });
-  of_b.sum().backward();
-  EXPECT_FALSE(a.first.grad().defined());
-  EXPECT_TRUE(b.first.grad().defined());
+  const TwoDraws draws(counts(0.1));
+  draws.of_b.sum().backward();
+  EXPECT_FALSE(draws.a.first.grad().defined());
+  EXPECT_TRUE(draws.b.first.grad().defined());
 }
 
 TEST_F(Branches, ForgetWhatTheBackwardPassNeededAfterIt) {
   settings().n_threads = 2;
-  const LayerInput x = counts(0.1);
-  const Encoder a(1), b(2);
-  at::Tensor of_a, of_b;
-  run_branches([&] { return of_a = a.draw(x).z, std::vector{&of_a}; },
-               [&] { return of_b = b.draw(x).z, std::vector{&of_b}; });
-  const at::Tensor loss = of_a.sum() + of_b.sum();
+  const TwoDraws draws(counts(0.1));
+  const at::Tensor loss = draws.of_a.sum() + draws.of_b.sum();
   loss.backward({}, /*keep_graph=*/true);
-  const at::Tensor once = a.first.grad().clone();
+  const at::Tensor once = draws.a.first.grad().clone();
   loss.backward();
-  EXPECT_TRUE(at::equal(a.first.grad(), once + once));
+  EXPECT_TRUE(at::equal(draws.a.first.grad(), once + once));
   EXPECT_ANY_THROW(loss.backward());
 }
 
